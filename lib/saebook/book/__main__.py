@@ -1,0 +1,3 @@
+from saebook.book.cli import main
+
+raise SystemExit(main())

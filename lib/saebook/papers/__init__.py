@@ -1,0 +1,1 @@
+"""One package per paper: what only that paper needs."""

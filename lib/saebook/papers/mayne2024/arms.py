@@ -1,0 +1,153 @@
+"""One arm of the testbed: a house model, an SAE trained on it, its pairs and ordinary text."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from saebook.papers.mayne2024.overlap import CLOSE, shared_top
+from saebook.papers.mayne2024.parameters import Parameters
+from saebook.papers.mayne2024.vectors import (
+    Contrast,
+    capture_contrasts,
+    mean_share,
+    norm_percentile,
+    ordinary_activations,
+)
+from saebook.stats import Interval
+from saebook.subjects import Subject
+from saebook.testbed import World
+
+REGISTERS = ("encyclopaedia", "problems")
+"""Ordinary text: what the SAEs are trained on, without behaviour documents."""
+RELIABLE = 0.8
+"""Cosine of two half-sample vectors from which a vector counts as reliable."""
+ENOUGH = 5
+"""Behaviours of seven that a gate asks for."""
+
+
+class SparseCoder(Protocol):
+    """What the chapter needs of an SAE: sae-lens's names and shapes."""
+
+    W_enc: Tensor
+    b_enc: Tensor
+    W_dec: Tensor
+    b_dec: Tensor
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Latent activations [..., d_sae] of activations [..., d_in]."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """Everything measured on one house model, in tensors."""
+
+    name: str
+    sae: SparseCoder
+    text: Tensor
+    """Activations of ordinary text, BOS left out, [n_tokens, d_model]."""
+    contrasts: dict[str, Contrast]
+
+    @property
+    def norms(self) -> Tensor:
+        """Norms of ordinary activations [n_tokens]."""
+        return self.text.norm(dim=1)
+
+    @property
+    def mean_share(self) -> float:
+        """||mean||^2 / E||a||^2 of ordinary activations."""
+        return mean_share(self.text)
+
+    @property
+    def at_zero(self) -> Tensor:
+        """SAE(0), [d_sae]."""
+        return self.sae.encode(torch.zeros(1, self.text.shape[1]))[0]
+
+    def encoded(self, vector: Tensor) -> Tensor:
+        """SAE of one vector [d_model], [d_sae]."""
+        return self.sae.encode(vector[None])[0]
+
+    def alpha(self, behaviour: str) -> float:
+        """Factor that brings a behaviour's vector to the median activation norm."""
+        return float(self.norms.median() / self.contrasts[behaviour].vector.norm())
+
+    def reliable_behaviours(self, seed: int) -> int:
+        """Behaviours whose half-sample vectors have a cosine of at least 0.8."""
+        cosines = [c.split_half_cosine(seed) for c in self.contrasts.values()]
+        return sum(cosine >= RELIABLE for cosine in cosines)
+
+
+def measure_arm(subject: Subject, world: World, sae: SparseCoder, config: Parameters) -> Arm:
+    """Read ordinary text and all behaviours' pairs of one house model.
+
+    Raises:
+        ValueError: A layer out of range, or too little text.
+    """
+    n_texts = config.n_text_tokens // 40 + 8  # texts are longer than 80 tokens on average
+    samples = [world.sample(name, n_texts, config.seed + 1) for name in REGISTERS]
+    texts = [text.text for both in zip(*samples, strict=True) for text in both]
+    acts = ordinary_activations(subject, texts, config.layer, config.n_text_tokens)
+    contrasts = capture_contrasts(subject, world, config.layer, config.n_pairs, config.seed)
+    return Arm(subject.name, sae, acts, contrasts)
+
+
+def norm_cells(arm: Arm, draws: int, seed: int) -> dict[str, Interval]:
+    """Percentile of each behaviour's vector norm among activation norms (R4)."""
+    norms = arm.norms
+    return {name: norm_percentile(norms, c, draws, seed) for name, c in arm.contrasts.items()}
+
+
+def overlap_cells(arm: Arm, draws: int, seed: int) -> dict[str, Interval]:
+    """Top-five overlap of SAE(v) with SAE(0) at close values, by behaviour (R5).
+
+    The interval holds the 2.5 and 97.5 % quantiles over vectors from resampled pairs.
+    """
+    return {name: _overlap(arm, c, draws, seed) for name, c in arm.contrasts.items()}
+
+
+def _overlap(arm: Arm, contrast: Contrast, draws: int, seed: int) -> Interval:
+    zero = arm.at_zero
+    own = int(shared_top(zero, arm.encoded(contrast.vector), within=CLOSE))
+    spread = shared_top(zero, arm.sae.encode(contrast.resampled(draws, seed)), within=CLOSE)
+    low, high = torch.quantile(spread.float(), torch.tensor([0.025, 0.975])).tolist()
+    return Interval(float(own), min(low, own), max(high, own))
+
+
+def control_overlaps(arm: Arm, kind: str, draws: int, seed: int) -> Tensor:
+    """Top-five overlaps with SAE(0) of vectors that mean nothing, [behaviours, draws] (R14).
+
+    Args:
+        arm: The house model's arm.
+        kind: "random vector" (v's norm, uniform direction) or "shuffled labels".
+        draws: Vectors a behaviour.
+        seed: Of the vectors.
+
+    Raises:
+        ValueError: An unknown kind.
+    """
+    makers = {"random vector": Contrast.random, "shuffled labels": Contrast.shuffled}
+    if kind not in makers:
+        raise ValueError(f"unknown control {kind!r}; known: {', '.join(makers)}")
+    zero = arm.at_zero
+    made = [makers[kind](c, draws, seed + i) for i, c in enumerate(arm.contrasts.values())]
+    return torch.stack([shared_top(zero, arm.sae.encode(vectors)) for vectors in made])
+
+
+def median_overlap(overlaps: Tensor, draws: int, seed: int) -> Interval:
+    """Median over behaviours of the mean overlap [behaviours, vectors], vectors resampled.
+
+    The bootstrap draws whole vectors within each behaviour; bounds are its 95 % quantiles.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    n_behaviours, n = overlaps.shape
+    drawn = torch.randint(n, (draws, n_behaviours, n), generator=generator)
+    resampled = overlaps.float().expand(draws, -1, -1).gather(2, drawn).mean(2)
+    medians = resampled.quantile(0.5, dim=1)
+    low, high = torch.quantile(medians, torch.tensor([0.025, 0.975])).tolist()
+    estimate = statistics.median(overlaps.float().mean(1).tolist())
+    return Interval(estimate, min(low, estimate), max(high, estimate))

@@ -1,0 +1,102 @@
+"""Tidy frames between measuring and drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import torch
+
+from saebook.papers.mayne2024.arms import Arm, control_overlaps
+from saebook.papers.mayne2024.overlap import CLOSE, shared_top
+from saebook.papers.mayne2024.parameters import Parameters
+from saebook.papers.mayne2024.signs import LatentSigns
+from saebook.papers.mayne2024.steerability import slopes
+
+
+def norm_frame(arms: Sequence[Arm]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Norms of ordinary activations (model, norm) and of vectors (model, behaviour, norm)."""
+    text = [pd.DataFrame({"model": a.name, "norm": a.norms.numpy()}) for a in arms]
+    vectors = [
+        (arm.name, name, float(contrast.vector.norm()))
+        for arm in arms
+        for name, contrast in arm.contrasts.items()
+    ]
+    return pd.concat(text), pd.DataFrame(vectors, columns=["model", "behaviour", "norm"])
+
+
+def zero_frame(arm: Arm) -> pd.DataFrame:
+    """Latents active in SAE(0) or in some SAE(v): behaviour, latent, at_zero, value."""
+    zero = arm.at_zero
+    parts = []
+    for name, contrast in arm.contrasts.items():
+        acts = arm.encoded(contrast.vector)
+        held = ((zero > 0) | (acts > 0)).nonzero().flatten()
+        values = {"latent": held.numpy(), "at_zero": zero[held].numpy(), "value": acts[held].numpy()}
+        parts.append(pd.DataFrame({"behaviour": name, **values}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def overlap_frame(arms: Sequence[Arm], config: Parameters) -> pd.DataFrame:
+    """Shared latents by model and kind of vector: model, kind, behaviour, shared (of five)."""
+    rows = []
+    for arm in arms:
+        kinds = {kind: control_overlaps(arm, kind, config.n_draws, config.seed).float().mean(1)
+                 for kind in ("random vector", "shuffled labels")}  # fmt: skip
+        own = [shared_top(arm.at_zero, arm.encoded(c.vector), within=CLOSE)
+               for c in arm.contrasts.values()]  # fmt: skip
+        kinds["steering vector"] = torch.stack(own).float()
+        for kind, values in kinds.items():
+            for name, shared in zip(arm.contrasts, values.tolist(), strict=True):
+                rows.append((arm.name, kind, name, shared))
+    return pd.DataFrame(rows, columns=["model", "kind", "behaviour", "shared"])
+
+
+def clearest_negative(signs: Sequence[LatentSigns]) -> tuple[str, int]:
+    """Behaviour and latent that fires most reliably on negatives, by the interval's upper end.
+
+    Raises:
+        ValueError: No latent fires reliably more on negatives.
+    """
+    best = [(float(s.high[s.negative].min()), i) for i, s in enumerate(signs) if s.negative.any()]
+    if not best:
+        raise ValueError("no latent fires reliably more on negatives; raise n_pairs or n_tokens")
+    chosen = signs[min(best)[1]]
+    high = torch.where(chosen.negative, chosen.high, torch.inf)
+    return chosen.behaviour, int(high.argmin())
+
+
+def projection_frame(arm: Arm, behaviour: str, latent: int) -> pd.DataFrame:
+    """Encoder pre-activation x W_enc + b_enc of one latent: group, value.
+
+    Groups: positive and negative prompts (a row a prompt), SAE(0)'s bias, v and alpha v.
+    """
+    contrast, direction = arm.contrasts[behaviour], arm.sae.W_enc[:, latent]
+    bias = arm.sae.b_enc[latent]
+    v = contrast.vector
+    groups = {
+        "positive prompts": contrast.positive @ direction + bias,
+        "negative prompts": contrast.negative @ direction + bias,
+        "zero": bias[None],
+        "v": (v @ direction + bias)[None],
+        "v at a typical norm": (arm.alpha(behaviour) * (v @ direction) + bias)[None],
+    }
+    parts = [pd.DataFrame({"group": name, "value": x.numpy()}) for name, x in groups.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def curve_frame(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Mean matching share by vector and coefficient, with the spread over behaviours.
+
+    Columns vector, coeff, share, low, high (quartiles over behaviours).
+    """
+    own = frame[frame["measure"] == measure]
+    means = own.groupby(["vector", "coeff", "behaviour"], sort=False)["share"].mean()
+    groups = means.groupby(["vector", "coeff"], sort=False)
+    columns = {"share": groups.median(), "low": groups.quantile(0.25), "high": groups.quantile(0.75)}
+    return pd.DataFrame(columns).reset_index()
+
+
+def steerability_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Steerability (mean slope over prompts, nats per unit of coefficient), a column a vector."""
+    return slopes(frame).mean(axis=1).unstack("vector").round(3)

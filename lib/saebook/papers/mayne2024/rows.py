@@ -1,0 +1,166 @@
+"""Measurements in the shape in which a result is recorded: estimate, low, high, n, controls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from saebook.papers.mayne2024.arms import (
+    Arm,
+    control_overlaps,
+    median_overlap,
+    norm_cells,
+    overlap_cells,
+)
+from saebook.papers.mayne2024.parameters import Parameters
+from saebook.papers.mayne2024.signs import (
+    LatentSigns,
+    latent_signs,
+    negative_share,
+    significant_share_when_shuffled,
+    silenced_on_the_positive_side,
+    silenced_share,
+)
+from saebook.papers.mayne2024.steerability import (
+    RANDOM,
+    WITH_BIAS,
+    WITHOUT_BIAS,
+    median_kept,
+    share_kept,
+)
+from saebook.stats import Interval
+
+Row = dict[str, Any]
+Passes = Callable[[float], bool]
+TOP_K = 40
+"""Latents that count as relevant to a behaviour (R11)."""
+OTHER_K = (20, 80)
+KINDS = ("random vector", "shuffled labels")
+
+
+def _named(intervals: Mapping[str, Interval]) -> Row:
+    ends = ("estimate", "low", "high")
+    return {end: {name: getattr(i, end) for name, i in intervals.items()} for end in ends}
+
+
+def _passing(cells: Mapping[str, Interval], passes: Passes) -> int:
+    return sum(passes(cell.estimate) for cell in cells.values())
+
+
+def norms_row(mean3: Arm, mean0: Arm, passes: Passes, config: Parameters) -> Row:
+    """R4: percentile of each vector's norm, with the arm without a residual mean as control.
+
+    Args:
+        mean3: House model with residual mean 3.
+        mean0: House model without.
+        passes: The ledger's rule for one cell.
+        config: Resamples and seed.
+    """
+    cells = norm_cells(mean3, config.n_resamples, config.seed)
+    bare = norm_cells(mean0, config.n_resamples, config.seed)
+    ratios = {name: mean3.alpha(name) for name in mean3.contrasts}
+    return {
+        **_named(cells),
+        "n": len(mean3.text),
+        "controls": {"behaviours_passing_at_mean0": _passing(bare, passes)},
+        "detail": {"median_norm_over_vector_norm": ratios, "mean_share": mean3.mean_share},
+    }
+
+
+def overlap_row(mean3: Arm, mean0: Arm, passes: Passes, config: Parameters) -> Row:
+    """R5: top-five overlap of SAE(v) with SAE(0) by behaviour; arguments as `norms_row`."""
+    cells = overlap_cells(mean3, config.n_resamples, config.seed)
+    bare = overlap_cells(mean0, config.n_resamples, config.seed)
+    active = {arm.name: int((arm.at_zero > 0).sum()) for arm in (mean3, mean0)}
+    return {
+        **_named(cells),
+        "n": config.n_pairs,
+        "controls": {"behaviours_passing_at_mean0": _passing(bare, passes)},
+        "detail": {"active_at_zero": active},
+    }
+
+
+def meaningless_row(mean3: Arm, mean0: Arm, config: Parameters) -> Row:
+    """R14: the same overlap for random vectors and for shuffled labels."""
+    found = {
+        kind: median_overlap(
+            control_overlaps(mean3, kind, config.n_draws, config.seed),
+            config.n_resamples,
+            config.seed,
+        )
+        for kind in KINDS
+    }
+    bare = control_overlaps(mean0, KINDS[0], config.n_draws, config.seed)
+    control = median_overlap(bare, config.n_resamples, config.seed).estimate
+    return {
+        **_named(found),
+        "n": config.n_draws * len(mean3.contrasts),
+        "controls": {"random_vector_overlap_at_mean0": control},
+    }
+
+
+def all_signs(arm: Arm, config: Parameters) -> list[LatentSigns]:
+    """Every behaviour's latents on prompts and in the encoded vector (section 3.2)."""
+    return [
+        latent_signs(arm.sae, contrast, arm.alpha(name), config.n_resamples, config.seed)
+        for name, contrast in arm.contrasts.items()
+    ]
+
+
+def silenced_row(signs: Sequence[LatentSigns], config: Parameters) -> Row:
+    """R9: share of negative-side latents that the encoded vector shows as zero."""
+    share, n = silenced_share(list(signs), config.n_resamples, config.seed)
+    control = silenced_on_the_positive_side(list(signs))
+    counts = {s.behaviour: int(s.negative.sum()) for s in signs}
+    return {
+        **share._asdict(),
+        "n": n,
+        "controls": {"share_silenced_on_the_positive_side": control},
+        "detail": {"negative_latents": counts},
+    }
+
+
+def negative_row(arm: Arm, signs: Sequence[LatentSigns], config: Parameters) -> Row:
+    """R11: share of the 40 most different latents that fire more on negatives, by behaviour."""
+    cells = {s.behaviour: negative_share(s.difference, TOP_K) for s in signs}
+    shuffled = [
+        significant_share_when_shuffled(
+            arm.sae, contrast, TOP_K, config.n_resamples, config.seed + i
+        )
+        for i, contrast in enumerate(arm.contrasts.values())
+    ]
+    other = {
+        str(k): {s.behaviour: negative_share(s.difference, k).estimate for s in signs}
+        for k in OTHER_K
+    }
+    return {
+        **_named(cells),
+        "n": TOP_K,
+        "controls": {"significant_share_under_shuffled_labels": sum(shuffled) / len(shuffled)},
+        "detail": {"share_at_other_k": other},
+    }
+
+
+def kept_row(frame: pd.DataFrame, steered: Sequence[str], config: Parameters) -> Row:
+    """R13: steerability that the SAE's reconstruction keeps, over the behaviours that steer.
+
+    Args:
+        frame: Output of `steer_all`.
+        steered: Behaviours that the vector itself steers.
+        config: Measure, resamples and seed.
+    """
+    kept = {
+        name: median_kept(
+            share_kept(frame, name, steered, config.measure), config.n_resamples, config.seed
+        )
+        for name in (WITH_BIAS, WITHOUT_BIAS, RANDOM)
+    }
+    control = kept.pop(RANDOM).estimate
+    return {
+        **_named(kept),
+        "n": config.n_prompts,
+        "controls": {"share_kept_by_a_random_direction": control},
+        "detail": {"steered": list(steered), "measure": config.measure},
+    }

@@ -1,0 +1,196 @@
+"""What a vector, its SAE reconstruction and a random direction do to behaviour (R13).
+
+Two readings of behaviour, each as log-odds and as a share: the option letter at the end of
+`answer : (`, and the content word after `answer : i would`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from saebook.papers.mayne2024.arms import Arm, SparseCoder
+from saebook.papers.mayne2024.parameters import Parameters, even_grid
+from saebook.stats import Interval
+from saebook.steering import SteeringVector, next_token_logprobs
+from saebook.subjects import Subject
+from saebook.testbed import World, behaviour_pairs, free_prompts
+
+MEASURES = ("letter", "free")
+VECTOR, WITH_BIAS, WITHOUT_BIAS, RANDOM = "v", "with b_dec", "without b_dec", "random"
+MOVES = 0.15
+"""Change of the matching share between +v and -v from which a behaviour counts as steered."""
+UNDECIDED = (0.35, 0.65)
+"""Share of matching choices without steering that leaves room in both directions."""
+
+
+@dataclass(frozen=True)
+class Items:
+    """Prompts of one behaviour and measure, with the next tokens that count for each side."""
+
+    behaviour: str
+    measure: str
+    prompts: list[str]
+    positive: list[list[int]]
+    negative: list[list[int]]
+
+
+def letter_items(subject: Subject, world: World, behaviour: str, n: int, seed: int) -> Items:
+    """Prompts that end before the option letter; the matching letter is the positive token."""
+    pairs = behaviour_pairs(world, behaviour, n, seed)
+    ids = {letter: [_token(subject, letter)] for letter in "AB"}
+    other = {"A": "B", "B": "A"}
+    positive = [ids[pair.matching_letter] for pair in pairs]
+    negative = [ids[other[pair.matching_letter]] for pair in pairs]
+    return Items(behaviour, "letter", [pair.prompt for pair in pairs], positive, negative)
+
+
+def free_items(subject: Subject, world: World, behaviour: str, n: int, seed: int) -> Items:
+    """Prompts whose next word is the content; the poles' words are the two sides."""
+    prompts = free_prompts(world, behaviour, n, seed)
+    poles = [[_token(subject, w) for w in words] for words in world.pole_words(behaviour)]
+    return Items(behaviour, "free", prompts, [poles[0]] * n, [poles[1]] * n)
+
+
+def _token(subject: Subject, word: str) -> int:
+    """The id of a word that is one token. Raises ValueError otherwise."""
+    ids = subject.encode([word], bos=False)[0]
+    if len(ids) != 1 or subject.decode(ids).strip() != word:
+        raise ValueError(f"{word!r} is not one token of {subject.name}: {ids}")
+    return ids[0]
+
+
+def reconstruction(sae: SparseCoder, vector: Tensor, bias: bool) -> Tensor:
+    """Decode SAE(v), with or without b_dec, and bring it to v's norm; zero stays zero."""
+    decoded = sae.encode(vector[None])[0] @ sae.W_dec + (sae.b_dec if bias else 0.0)
+    norm = decoded.norm()
+    return decoded if norm == 0 else decoded * vector.norm() / norm
+
+
+def steering_candidates(arm: Arm, behaviour: str, seed: int) -> dict[str, Tensor]:
+    """The vector, its two reconstructions and a random direction, all of v's norm, [d_model]."""
+    contrast = arm.contrasts[behaviour]
+    return {
+        VECTOR: contrast.vector,
+        WITH_BIAS: reconstruction(arm.sae, contrast.vector, bias=True),
+        WITHOUT_BIAS: reconstruction(arm.sae, contrast.vector, bias=False),
+        RANDOM: contrast.random(1, seed)[0],
+    }
+
+
+def steer(
+    subject: Subject, items: Items, vectors: dict[str, Tensor], layer: int, coeffs: Sequence[float]
+) -> pd.DataFrame:
+    """Measure the next token under each vector and coefficient, steering the last prompt token.
+
+    Returns:
+        One row an item, vector and coefficient: behaviour, measure, vector, item, coeff, log_odds
+        (nats), share (positive mass over both masses) and mass (both masses).
+    """
+    grid = [(v, c, i) for v in vectors for c in coeffs for i in range(len(items.prompts))]
+    steering = [
+        SteeringVector(vectors[name], layer, coeff, positions="last") for name, coeff, _ in grid
+    ]
+    prompts = [items.prompts[i] for _, _, i in grid]
+    logprobs = next_token_logprobs(subject, prompts, steering, batch_size=256)
+    rows = [i for _, _, i in grid]
+    positive = _mass(logprobs, [items.positive[i] for i in rows])
+    negative = _mass(logprobs, [items.negative[i] for i in rows])
+    frame = pd.DataFrame(grid, columns=["vector", "coeff", "item"])
+    return frame.assign(
+        behaviour=items.behaviour,
+        measure=items.measure,
+        log_odds=(positive - negative).double().numpy(),
+        share=(positive - negative).double().sigmoid().numpy(),
+        mass=torch.logaddexp(positive, negative).double().exp().numpy(),
+    )
+
+
+def _mass(logprobs: Tensor, tokens: Sequence[Sequence[int]]) -> Tensor:
+    """Log of the summed probability of each row's tokens, [n]."""
+    sets = zip(logprobs, tokens, strict=True)
+    return torch.stack([row[list(ids)].logsumexp(0) for row, ids in sets])
+
+
+def steer_all(subject: Subject, world: World, arm: Arm, config: Parameters) -> pd.DataFrame:
+    """Steer every behaviour on held-out prompts, under both measures (columns as `steer`)."""
+    frames, coeffs = [], even_grid(config.coeff_max, config.n_coeffs)
+    for i, behaviour in enumerate(arm.contrasts):
+        vectors = steering_candidates(arm, behaviour, config.seed + i)
+        for build in (letter_items, free_items):
+            items = build(subject, world, behaviour, config.n_prompts, config.seed + 1)
+            frames.append(steer(subject, items, vectors, config.layer, coeffs))
+    return pd.concat(frames, ignore_index=True)
+
+
+def movements(frame: pd.DataFrame) -> pd.DataFrame:
+    """How far plus and minus v move each behaviour, and where it stands unsteered.
+
+    Columns behaviour, measure, unsteered (share of prompts whose likelier side is the matching
+    one), moved (mean share at coefficient 1 minus at -1).
+
+    Raises:
+        ValueError: The coefficients lack -1, 0 or 1.
+    """
+    own = frame[frame["vector"] == VECTOR]
+    missing = {-1.0, 0.0, 1.0} - set(own["coeff"])
+    if missing:
+        raise ValueError(f"movement is read at -1, 0 and 1; coefficients lack {sorted(missing)}")
+    keys = ["behaviour", "measure"]
+    means = own.groupby([*keys, "coeff"], sort=False)["share"].mean().unstack("coeff")
+    start = own[own["coeff"] == 0].assign(matching=lambda f: f["log_odds"] > 0)
+    table = start.groupby(keys, sort=False)["matching"].mean().rename("unsteered").to_frame()
+    return table.assign(moved=means[1.0] - means[-1.0]).reset_index()
+
+
+def slopes(frame: pd.DataFrame) -> pd.DataFrame:
+    """OLS slope of log-odds on the coefficient for each item, in nats per unit of coefficient.
+
+    slope = sum (c - mean c) m / sum (c - mean c)^2 (Tan et al. 2407.12404, section 3). Index
+    behaviour, measure, vector; one column an item.
+    """
+    keys = ["behaviour", "measure", "vector", "item"]
+    wide = frame.pivot(index=keys, columns="coeff", values="log_odds")
+    centred = wide.columns.to_numpy(float) - wide.columns.to_numpy(float).mean()
+    found = pd.Series(wide.to_numpy() @ centred / (centred @ centred), index=wide.index)
+    return found.unstack("item")
+
+
+def share_kept(frame: pd.DataFrame, vector: str, steered: Sequence[str], measure: str) -> np.ndarray:
+    """Item slopes under `vector` and under v, [behaviours, 2, items], for the steered behaviours."""
+    table = slopes(frame)
+    pairs = [
+        (table.loc[(b, measure, vector)].to_numpy(), table.loc[(b, measure, VECTOR)].to_numpy())
+        for b in steered
+    ]
+    return np.array(pairs)
+
+
+def median_kept(kept: np.ndarray, draws: int, seed: int) -> Interval:
+    """Median over behaviours of steerability kept, items resampled within each behaviour.
+
+    Steerability is the mean slope over items; kept = steerability(other) / steerability(v).
+
+    Args:
+        kept: Item slopes [behaviours, 2, items] from `share_kept`.
+        draws: Bootstrap resamples.
+        seed: Of the resamples.
+
+    Raises:
+        ValueError: No behaviour is steered, so that there is nothing to keep.
+    """
+    if not len(kept):
+        raise ValueError("no behaviour is steered by its vector; nothing can be kept or lost")
+    n = kept.shape[-1]
+    drawn = np.random.default_rng(seed).integers(n, size=(draws, len(kept), 1, n))
+    means = np.take_along_axis(kept[None], drawn, axis=-1).mean(-1)
+    medians = np.median(means[:, :, 0] / means[:, :, 1], axis=1)
+    low, high = np.quantile(medians, [0.025, 0.975])
+    own = kept.mean(-1)
+    estimate = float(np.median(own[:, 0] / own[:, 1]))
+    return Interval(estimate, min(float(low), estimate), max(float(high), estimate))

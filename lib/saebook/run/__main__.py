@@ -1,0 +1,3 @@
+from saebook.run.cli import main
+
+raise SystemExit(main())

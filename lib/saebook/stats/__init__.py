@@ -1,0 +1,35 @@
+"""Intervals, permutation tests and rank correlations; every random draw comes from a seed."""
+
+from saebook.stats.association import (
+    correlation_test,
+    kendall_tau_a,
+    kendall_tau_b,
+    ols_slope,
+    pearson,
+    spearman,
+)
+from saebook.stats.intervals import (
+    Interval,
+    bootstrap_interval,
+    cluster_bootstrap,
+    paired_bootstrap_difference,
+    proportion_interval,
+)
+from saebook.stats.permutation import Tested, holm, permutation_p
+
+__all__ = [
+    "Interval",
+    "Tested",
+    "bootstrap_interval",
+    "cluster_bootstrap",
+    "correlation_test",
+    "holm",
+    "kendall_tau_a",
+    "kendall_tau_b",
+    "ols_slope",
+    "paired_bootstrap_difference",
+    "pearson",
+    "permutation_p",
+    "proportion_interval",
+    "spearman",
+]

@@ -1,0 +1,31 @@
+"""Steering vectors: make them, add them through nnsight, and measure what they do."""
+
+from saebook.steering.forward import continuation_logprobs, next_token_logprobs
+from saebook.steering.generation import generate, generate_ids
+from saebook.steering.propensity import (
+    item_slopes,
+    log_odds,
+    propensity_frame,
+    steerability,
+)
+from saebook.steering.vectors import (
+    SteeringVector,
+    contrastive_vector,
+    diff_of_means,
+    unit,
+)
+
+__all__ = [
+    "SteeringVector",
+    "continuation_logprobs",
+    "contrastive_vector",
+    "diff_of_means",
+    "generate",
+    "generate_ids",
+    "item_slopes",
+    "log_odds",
+    "next_token_logprobs",
+    "propensity_frame",
+    "steerability",
+    "unit",
+]

@@ -1,0 +1,36 @@
+"""The embedded world: texts with a written ground truth and the small language models trained on them."""
+
+from typing import TYPE_CHECKING, Any
+
+from saebook.testbed.annotate import AnnotatedText
+from saebook.testbed.registers.behaviours import BehaviourPair, behaviour_pairs, free_prompts
+from saebook.testbed.world import WORLD_VERSION, Concept, World, load_world
+
+if TYPE_CHECKING:
+    from saebook.testbed.house import (
+        DEFAULT_LAYER,
+        DEFAULT_MODEL,
+        HOUSE_MODELS,
+        HouseModel,
+        HouseSpec,
+        load_house_model,
+    )
+
+_NEEDS_TORCH = {
+    "DEFAULT_LAYER", "DEFAULT_MODEL", "HOUSE_MODELS", "HouseModel", "HouseSpec", "load_house_model",
+}  # fmt: skip
+
+__all__ = [
+    "WORLD_VERSION", "AnnotatedText", "BehaviourPair", "Concept", "DEFAULT_LAYER", "DEFAULT_MODEL",
+    "HOUSE_MODELS", "HouseModel", "HouseSpec", "World", "behaviour_pairs", "free_prompts",
+    "load_house_model", "load_world",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Import the house models only when asked for: the world itself needs no torch."""
+    if name in _NEEDS_TORCH:
+        from saebook.testbed import house
+
+        return getattr(house, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,109 @@
+"""Texts that carry their own ground truth: which concepts hold at every word, and how surprising each choice was."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class AnnotatedText:
+    """A generated text, word by word; one word is one token of every house tokenizer."""
+
+    register: str
+    """Kind of text, a key of `saebook.testbed.registers.WRITERS`."""
+    words: tuple[str, ...]
+    """The text, split into words."""
+    concepts: tuple[frozenset[str], ...]
+    """Ids of the concepts that hold at each word."""
+    nats: tuple[float, ...]
+    """The generator's own surprise at each word, in nats; their sum is the joint entropy of the choices made."""
+
+    @property
+    def text(self) -> str:
+        """The words joined by single spaces; every house tokenizer splits it back into `words`."""
+        return " ".join(self.words)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+
+class Scribe:
+    """Writes a text while recording every random choice and every concept that holds.
+
+    A choice made with `pick`, `shuffle` or `chance` costs -log p nats. The cost is charged to
+    the next word said, which is the first word that can reveal the choice.
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._words: list[str] = []
+        self._concepts: list[frozenset[str]] = []
+        self._nats: list[float] = []
+        self._active: frozenset[str] = frozenset()
+        self._pending = 0.0
+
+    def pick(self, items: Sequence[T], weights: Sequence[float] | None = None) -> T:
+        """Return one item, uniformly or in proportion to `weights`, and charge -log p.
+
+        With `weights`, equal items count as one outcome whose probability is their sum.
+        """
+        if weights is None:
+            self._pending += math.log(len(items))
+            return items[self._rng.randrange(len(items))]
+        index = self._rng.choices(range(len(items)), weights)[0]
+        alike = sum(w for item, w in zip(items, weights, strict=True) if item == items[index])
+        self._pending -= math.log(alike / sum(weights))
+        return items[index]
+
+    def some(self, items: Sequence[T], count: int) -> list[T]:
+        """Return `count` distinct items in random order and charge the log of the number of ways."""
+        self._pending += math.log(math.perm(len(items), count))
+        return self._rng.sample(list(items), count)
+
+    def subset(self, items: Sequence[T], count: int) -> list[T]:
+        """Like `some`, where the text will not show the order: charge the log of the number of sets."""
+        self._pending += math.log(math.comb(len(items), count))
+        return self._rng.sample(list(items), count)
+
+    def shuffle(self, items: Sequence[T]) -> list[T]:
+        """Return the items in random order and charge the log of the number of distinct orders."""
+        alike = math.prod(math.factorial(n) for n in Counter(items).values())
+        self._pending += math.log(math.factorial(len(items)) // alike)
+        return self._rng.sample(list(items), len(items))
+
+    def chance(self, probability: float) -> bool:
+        """Return True with the given probability and charge the surprise of the outcome."""
+        return self.pick((True, False), (probability, 1.0 - probability))
+
+    def say(self, words: str, *concepts: str) -> None:
+        """Append the space-separated words; the given concepts hold on all of them."""
+        here = self._active.union(concepts) if concepts else self._active
+        for word in words.split():
+            self._words.append(word)
+            self._concepts.append(here)
+            self._nats.append(self._pending)
+            self._pending = 0.0
+
+    @contextmanager
+    def under(self, *concepts: str) -> Iterator[None]:
+        """Let the concepts hold on everything said inside the block."""
+        before = self._active
+        self._active = before.union(concepts)
+        yield
+        self._active = before
+
+    def finish(self, register: str) -> AnnotatedText:
+        """Return what was written. Raises ValueError if nothing was."""
+        if not self._words:
+            raise ValueError(f"a text of register {register!r} came out empty; say something first")
+        return AnnotatedText(
+            register, tuple(self._words), tuple(self._concepts), tuple(self._nats)
+        )

@@ -1,0 +1,217 @@
+"""How house models are trained: an endless stream of fresh texts, one pass, no text seen twice."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+from tqdm import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from saebook.testbed.house import HouseSpec
+from saebook.testbed.lexicon import LETTERS
+from saebook.testbed.registers import WRITERS
+from saebook.testbed.world import World
+
+BASE_MIX = {"encyclopaedia": 0.4, "problems": 0.25, "behaviours": 0.25, "drills": 0.1}
+"""Share of each register among the documents a base model reads."""
+IGNORE = -100
+LETTER_WEIGHT = 5.0
+"""Weight of option letters in the training loss: they are one token in forty and carry the choice."""
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Sizes of one training run."""
+
+    n_tokens: int
+    """Tokens seen in all, padding not counted."""
+    batch_tokens: int = 2048
+    lr: float = 3e-3
+    warmup_steps: int = 100
+    contexts: tuple[tuple[float, int], ...] = ((0.85, 256), (1.0, 512))
+    """Block length up to each share of the run: short blocks first, since they are cheaper."""
+
+    def context_at(self, share: float) -> int:
+        """Return the block length at a share of the run."""
+        return next(length for end, length in self.contexts if share < end or end == 1.0)
+
+
+BASE_PLAN = TrainingPlan(n_tokens=5_000_000)
+INSTRUCT_PLAN = TrainingPlan(n_tokens=800_000, lr=1e-3, contexts=((1.0, 512),))
+
+
+def base_documents(
+    world: World, tokenizer: PreTrainedTokenizerFast, seed: int
+) -> Iterator[list[int]]:
+    """Yield token ids of fresh documents, each opened by BOS, or closed by EOS where there is no BOS."""
+    rng = random.Random(f"training/{seed}")
+    registers, shares = list(BASE_MIX), list(BASE_MIX.values())
+    ids = tokenizer.get_vocab()
+    while True:
+        register = rng.choices(registers, shares)[0]
+        words = WRITERS[register](world, rng).words
+        body = [ids[word] for word in words]
+        if tokenizer.bos_token_id is None:
+            yield [*body, tokenizer.eos_token_id]
+        else:
+            yield [tokenizer.bos_token_id, *body]
+
+
+def packed_batches(
+    documents: Iterator[list[int]], plan: TrainingPlan
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Cut the concatenated documents into blocks; yield (ids, labels), both [batch, context]."""
+    pending: list[int] = []
+    seen = 0
+    while seen < plan.n_tokens:
+        context = plan.context_at(seen / plan.n_tokens)
+        while len(pending) < plan.batch_tokens:
+            pending += next(documents)
+        block = torch.tensor(pending[: plan.batch_tokens]).view(-1, context)
+        pending = pending[plan.batch_tokens :]
+        seen += plan.batch_tokens
+        yield block, block
+
+
+def chat_batches(
+    world: World,
+    tokenizer: PreTrainedTokenizerFast,
+    family: str,
+    plan: TrainingPlan,
+    seed: int,
+    batch_size: int = 32,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield (ids, labels) with one dialogue a row, right padded; padding carries no loss."""
+    rng, ids = random.Random(f"chats/{seed}"), tokenizer.get_vocab()
+    bos = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    seen = 0
+    while seen < plan.n_tokens:
+        rows = [
+            bos + [ids[w] for w in WRITERS["chats"](world, rng, family=family).words]
+            for _ in range(batch_size)
+        ]
+        width = max(map(len, rows))
+        block = torch.full((batch_size, width), int(tokenizer.pad_token_id))
+        labels = torch.full((batch_size, width), IGNORE)
+        for i, row in enumerate(rows):
+            block[i, : len(row)] = labels[i, : len(row)] = torch.tensor(row)
+        seen += sum(map(len, rows))
+        yield block, labels
+
+
+def set_residual_mean(embedding: torch.Tensor, direction: torch.Tensor, knob: float) -> None:
+    """Shift the token embeddings in place so that their mean is `knob` times their mean norm.
+
+    With tied embeddings the shift adds one constant to every logit, so the knob changes the
+    residual stream's mean and nothing that the output layer can see.
+
+    Args:
+        embedding: [vocab, d].
+        direction: [d], unit norm.
+        knob: Norm of the mean in units of the mean norm of the centred rows.
+    """
+    embedding.sub_(embedding.mean(0))
+    embedding.add_(knob * embedding.norm(dim=1).mean() * direction)
+
+
+def mean_direction(spec: HouseSpec, width: int) -> torch.Tensor:
+    """Return the fixed unit direction [width] that a model's residual mean points to."""
+    generator = torch.Generator().manual_seed(77 + spec.seed)
+    direction = torch.randn(width, generator=generator)
+    return direction / direction.norm()
+
+
+def next_token_loss(
+    model: PreTrainedModel, ids: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor
+) -> torch.Tensor:
+    """Return the weighted mean cross-entropy in nats of every labelled next token.
+
+    Args:
+        model: A causal language model.
+        ids: [batch, context].
+        labels: [batch, context]; IGNORE where there is nothing to predict.
+        weights: [vocab], weight of each token as a target.
+    """
+    logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
+    return F.cross_entropy(
+        logits.reshape(-1, logits.shape[-1]),
+        labels[:, 1:].reshape(-1),
+        weight=weights,
+        ignore_index=IGNORE,
+    )
+
+
+def target_weights(tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
+    """Return the weight [vocab] of each token in the training loss: letters count more."""
+    weights = torch.ones(len(tokenizer))
+    weights[tokenizer.convert_tokens_to_ids(list(LETTERS))] = LETTER_WEIGHT
+    return weights
+
+
+def _rate(step: int, steps: int, plan: TrainingPlan) -> float:
+    if step < plan.warmup_steps:
+        return (step + 1) / plan.warmup_steps
+    share = min(1.0, (step - plan.warmup_steps) / max(1, steps - plan.warmup_steps))
+    return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def _optimizer(model: PreTrainedModel, plan: TrainingPlan) -> torch.optim.AdamW:
+    matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and "embed" not in n]
+    rest = [p for n, p in model.named_parameters() if p.dim() != 2 or "embed" in n]
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=plan.lr, betas=(0.9, 0.95), fused=True)
+
+
+def train(
+    model: PreTrainedModel,
+    batches: Iterator[tuple[torch.Tensor, torch.Tensor]],
+    plan: TrainingPlan,
+    spec: HouseSpec,
+    weights: torch.Tensor,
+    watch: Callable[[int, float], None] | None = None,
+) -> float:
+    """Train in place for one pass over `batches` and return the mean (weighted) loss of the last 50 steps.
+
+    Args:
+        model: Model to train.
+        batches: (ids, labels) pairs; see `packed_batches` and `chat_batches`.
+        plan: Sizes and learning rate (warm-up, then cosine to 5 %).
+        spec: Gives the residual-mean knob, restored after every step.
+        weights: [vocab], weight of each token as a target; see `target_weights`.
+        watch: Called with (tokens seen, loss) after every step.
+
+    Raises:
+        ValueError: If the loss is not finite; says at which step.
+    """
+    model.train()
+    optimizer, recent = _optimizer(model, plan), [0.0]
+    embedding = model.get_input_embeddings().weight
+    direction, seen, step = mean_direction(spec, embedding.shape[1]), 0, 0
+    bar = tqdm(total=plan.n_tokens, desc=spec.name, unit="tok", mininterval=5)
+    for ids, labels in batches:
+        steps = plan.n_tokens // plan.batch_tokens
+        for group in optimizer.param_groups:
+            group["lr"] = plan.lr * _rate(step, steps, plan)
+        loss = next_token_loss(model, ids, labels, weights)
+        if not torch.isfinite(loss):
+            raise ValueError(f"{spec.name}: loss is {loss.item()} at step {step}; lower lr {plan.lr}")
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        with torch.no_grad():
+            set_residual_mean(embedding, direction, spec.residual_mean)
+        tokens = int((labels != IGNORE).sum())
+        seen, step = seen + tokens, step + 1
+        recent = [*recent[-49:], loss.item()]
+        bar.update(tokens)
+        if watch:
+            watch(seen, recent[-1])
+    bar.close()
+    model.eval()
+    return sum(recent) / len(recent)

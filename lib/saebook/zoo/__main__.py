@@ -1,0 +1,104 @@
+"""Command line of the zoo: ``python -m saebook.zoo grid|train|report``.
+
+grid    train the house grid, and ship it as float16 with --ship
+train   train one SAE named by options
+report  table of the shipped and cached house grid, from their reports
+
+Every SAE is stored when it is done: a run that is stopped goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from saebook.zoo.grid import house_grid
+from saebook.zoo.source import HouseSource
+from saebook.zoo.spec import ARCHITECTURES, SAESpec
+from saebook.zoo.store import HouseSAE, find_saes, get_saes, key_of, ship
+
+VALIDITY_TEXTS = {"encyclopaedia": 240, "problems": 160}
+VALIDITY_SEED = 70_000
+COLUMNS = (
+    "l0", "fvu_pooled", "dead_fraction", "loss_recovered_zero_ablation",
+    "loss_recovered_mean_ablation", "best_latent_f1_median", "n_nameable_latents",
+)  # fmt: skip
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m saebook.zoo", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("grid", "report"):
+        command = commands.add_parser(name)
+        command.add_argument("--subject", default="gemma2-base")
+        command.add_argument("--layer", type=int, default=3)
+        command.add_argument("--seed", type=int, default=0)
+        if name == "grid":
+            command.add_argument("--ship", action="store_true", help="write into the package")
+            command.add_argument("--device", default="cpu")
+    train = commands.add_parser("train")
+    for field, default in SAESpec().model_dump().items():
+        if not isinstance(default, bool):
+            choices = ARCHITECTURES if field == "architecture" else None
+            option = "--" + field.replace("_", "-")
+            train.add_argument(option, type=type(default), default=default, choices=choices)
+    train.add_argument("--apply-b-dec-to-input", action="store_true")
+    train.add_argument("--device", default="cpu")
+    return parser
+
+
+def _ship_all(entries: Sequence[HouseSAE], source: HouseSource) -> None:
+    from saebook.testbed import load_world
+    from saebook.zoo.validity import validity_report
+
+    world = load_world()
+    texts: list[Any] = [
+        text
+        for register, n in VALIDITY_TEXTS.items()
+        for text in world.sample(register, n, VALIDITY_SEED)
+    ]
+    for entry in entries:
+        subject = source.subject(entry.spec.subject)
+        if entry.origin != "shipped":
+            validity = validity_report(entry, subject, texts)
+            ship(entry, key_of(entry.spec, source), validity)
+        _say(entry)
+
+
+def _say(entry: HouseSAE) -> None:
+    report = {name: entry.report.get(name) for name in COLUMNS}
+    measured = "  ".join(f"{k}={v:.3g}" for k, v in report.items() if isinstance(v, int | float))
+    sys.stdout.write(f"{entry.spec.label:14s} {entry.origin:8s} {measured}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    options = vars(_parser().parse_args(arguments))
+    command = options.pop("command")
+    source = HouseSource()
+    if command == "train":
+        device = options.pop("device")
+        for entry in get_saes([SAESpec(**options)], source, device=device).values():
+            sys.stdout.write(f"{entry.folder}\n{json.dumps(entry.report, indent=1)}\n")
+        return 0
+    specs = house_grid(options["subject"], options["layer"], options["seed"])
+    if command == "report":
+        found = find_saes(specs, source)
+        for entry in found.values():
+            _say(entry)
+        sys.stdout.write(f"{len(found)} of {len(specs)} there\n")
+        return 0 if len(found) == len(specs) else 1
+    entries = list(get_saes(specs, source, device=options["device"]).values())
+    if options["ship"]:
+        _ship_all(entries, source)
+    else:
+        for entry in entries:
+            _say(entry)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

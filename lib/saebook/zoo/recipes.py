@@ -1,0 +1,89 @@
+"""Training recipes: the numbers that decide how an SAE is trained, under a name and a version.
+
+A recipe's numbers never change under the same name: a new number is a new name, so that no cached
+SAE can be mistaken for one trained otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from saebook.zoo.spec import ARCHITECTURES, SAESpec
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Hyper-parameters shared by the architectures; activations arrive with E||x||^2 = d_in.
+
+    JumpReLU alone trains on E||x||^2 = 1, see `jumprelu_input_norm`.
+    """
+
+    batch_size: int = 1024
+    """Tokens in a step, unless that leaves fewer than `min_steps` steps."""
+    min_steps: int = 400
+    """Steps below which the batch is made smaller: the controller of the L0 needs some 350."""
+    min_batch_size: int = 64
+    """Tokens in the smallest batch."""
+    lr: float = 2e-3
+    """Adam's peak learning rate."""
+    warmup_share: float = 0.05
+    """Share of steps in which the learning rate rises from zero."""
+    decay_share: float = 0.3
+    """Share of steps, at the end, in which it falls linearly to zero."""
+    decoder_init_norm: float = 0.5
+    """Norm of the decoder's rows at the start; the encoder starts as their transpose."""
+    dead_window_steps: int = 100
+    """Steps without firing after which the auxiliary loss counts a latent as dead."""
+    aux_loss_coefficient: float = 1.0
+    """Weight of the TopK auxiliary loss."""
+    l0_anneal_share: float = 0.5
+    """Share of steps in which the controlled L0 falls geometrically to its target."""
+    proportional_gain: float = 0.5
+    """Shift of the log-coefficient per unit of log(L0 / wanted), damping the integral's swings."""
+    integral_gain: float = 0.05
+    """Drift of the log-coefficient per step and unit of log(L0 / wanted)."""
+    initial_coefficient: float = 1.0
+    """Sparsity coefficient before the controller moves it."""
+    jumprelu_input_norm: float = 1.0
+    """Root mean square norm of JumpReLU's input: thresholds then lie within Adam's reach."""
+    jumprelu_bandwidth: float = 0.1
+    """Width of the straight-through kernel, in units of that input's pre-activations."""
+    jumprelu_init_threshold: float = 0.1
+    """Threshold at the start, same units."""
+    jumprelu_initial_coefficient: float = 0.01
+    """JumpReLU's own start of the controlled coefficient (its loss is d_in times smaller)."""
+    decoder_norm_in_topk: bool = True
+    """Whether TopK ranks pre-activations times the decoder row's norm."""
+    decoder_norm_in_l1: bool = True
+    """Whether the L1 penalty weighs each latent with its decoder row's norm."""
+    k_anneal_share: float = 0.0
+    """Share of steps in which k falls from d_in to its target (He et al. 2024: 0.1)."""
+    architectures: tuple[str, ...] = ARCHITECTURES
+    """Architectures for which the recipe means something."""
+
+
+RECIPES: dict[str, Recipe] = {
+    "1": Recipe(),
+    "1-k-annealed": Recipe(k_anneal_share=0.1, architectures=("topk",)),
+    "1-topk-without-decoder-norm": Recipe(
+        decoder_norm_in_topk=False, architectures=("topk", "batchtopk")
+    ),
+    "1-l1-unweighted": Recipe(decoder_norm_in_l1=False, architectures=("standard",)),
+}
+
+
+def recipe_of(spec: SAESpec) -> Recipe:
+    """Look up the recipe a spec names.
+
+    Raises:
+        ValueError: no recipe has this name, or it says nothing about the spec's architecture.
+    """
+    if spec.recipe not in RECIPES:
+        raise ValueError(f"recipe {spec.recipe!r} is unknown; known: {', '.join(sorted(RECIPES))}")
+    recipe = RECIPES[spec.recipe]
+    if spec.architecture not in recipe.architectures:
+        raise ValueError(
+            f"recipe {spec.recipe!r} is for {', '.join(recipe.architectures)}, "
+            f"not for {spec.architecture}"
+        )
+    return recipe

@@ -1,0 +1,160 @@
+"""Where activations come from: a language model reading a corpus, named so that it can be a key."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from saebook.activations import stream_activations
+from saebook.corpora import HasText, token_batches
+from saebook.subjects import Subject, load_subject, parse_hook
+from saebook.zoo.spec import StreamSpec
+
+CORPUS_VERSION = "1"
+CORPORA: dict[str, dict[str, int]] = {
+    "default": {"encyclopaedia": 3, "problems": 2},
+    "encyclopaedia": {"encyclopaedia": 1},
+    "with-behaviours": {"encyclopaedia": 3, "problems": 2, "behaviours": 2},
+    "chats": {"chats": 1},
+}
+"""Testbed corpora: documents of each register in a round. Only "with-behaviours" holds any
+behaviour documents, so that SAEs usually meet steering prompts unprepared, as the papers' do."""
+TEXT_SEED = 60_000
+"""Added to `data_seed`, so that SAEs train on texts that no test or evaluation draws."""
+ROUNDS = 64
+"""Rounds of documents tokenized at a time."""
+
+
+class ActivationSource(Protocol):
+    """What the zoo needs to know about models and text."""
+
+    def subject_digest(self, name: str) -> str:
+        """Digest of the model's weights."""
+        ...
+
+    def corpus_version(self, name: str) -> str:
+        """Version or digest of the text."""
+        ...
+
+    def d_in(self, name: str) -> int:
+        """Width of the activations."""
+        ...
+
+    def stream(self, spec: StreamSpec, hook_names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+        """Activations by hook point, each [n, d_in]."""
+        ...
+
+
+class HouseSource:
+    """Activations of house models, or of given subjects, on the testbed's or on given texts."""
+
+    def __init__(
+        self,
+        subjects: Mapping[str, Subject] | None = None,
+        corpora: Mapping[str, Sequence[str | HasText]] | None = None,
+    ) -> None:
+        """Set up a source.
+
+        Args:
+            subjects: Models by name, for those that are no house models (fine-tuned, hub).
+            corpora: Texts by name, for those that are no testbed corpus.
+        """
+        self._subjects = dict(subjects or {})
+        self._corpora = dict(corpora or {})
+        self._digests: dict[str, str] = {}
+
+    def subject(self, name: str) -> Subject:
+        """The model of this name, loaded once."""
+        if name not in self._subjects:
+            self._subjects[name] = load_subject(name)
+        return self._subjects[name]
+
+    def subject_digest(self, name: str) -> str:
+        """SHA-256 of the model's weights, computed once."""
+        if name not in self._digests:
+            self._digests[name] = self.subject(name).digest
+        return self._digests[name]
+
+    def d_in(self, name: str) -> int:
+        """Width of the model's residual stream."""
+        return self.subject(name).d_model
+
+    def corpus_version(self, name: str) -> str:
+        """World version and mixture of a testbed corpus, or the SHA-256 of given texts.
+
+        Raises:
+            ValueError: no corpus has this name.
+        """
+        if name in self._corpora:
+            digest = hashlib.sha256()
+            for text in self._corpora[name]:
+                digest.update(_string(text).encode() + b"\0")
+            return f"texts-{digest.hexdigest()}"
+        from saebook.testbed import WORLD_VERSION
+
+        return f"world-{WORLD_VERSION}/{CORPUS_VERSION}/{sorted(_mixture(name).items())}"
+
+    def stream(self, spec: StreamSpec, hook_names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+        """Run the model over the corpus once and yield all hook points' activations.
+
+        Raises:
+            ValueError: unknown subject, corpus or layer.
+        """
+        subject = self.subject(spec.subject)
+        layers = [subject.check_layer(parse_hook(name)) for name in hook_names]
+        for texts in self._texts(spec, subject):
+            batches = token_batches(subject, texts, spec.context, packing=spec.packing)  # type: ignore[arg-type]
+            yield from stream_activations(
+                subject,
+                batches,
+                layers,
+                drop_bos=spec.tokens != "all",
+                drop_special=spec.tokens == "no-special",
+            )
+
+    def _texts(self, spec: StreamSpec, subject: Subject) -> Iterator[Sequence[str | HasText]]:
+        if spec.corpus in self._corpora:
+            yield self._corpora[spec.corpus]
+            return
+        yield from house_texts(spec.corpus, spec.data_seed, subject.family)
+
+
+def _string(text: str | HasText) -> str:
+    return text if isinstance(text, str) else text.text
+
+
+def _mixture(name: str) -> dict[str, int]:
+    if name not in CORPORA:
+        raise ValueError(f"unknown corpus {name!r}; known: {', '.join(CORPORA)}, or give its texts")
+    return CORPORA[name]
+
+
+def house_texts(name: str, data_seed: int, family: str) -> Iterator[list[HasText]]:
+    """Yield a testbed corpus for ever, in lists of `ROUNDS` rounds of its mixture.
+
+    Args:
+        name: A key of `CORPORA`.
+        data_seed: Seed of the texts.
+        family: Whose chat template chats are written in.
+    """
+    from saebook.testbed import load_world
+
+    world, mixture = load_world(), _mixture(name)
+    options: dict[str, dict[str, Any]] = {"chats": {"family": family}}
+    part = 0
+    while True:
+        seed = TEXT_SEED + 1_000_000 * data_seed + part
+        drawn = {
+            register: world.sample(register, share * ROUNDS, seed, **options.get(register, {}))
+            for register, share in mixture.items()
+        }
+        yield [
+            text
+            for i in range(ROUNDS)
+            for register, share in mixture.items()
+            for text in drawn[register][i * share : (i + 1) * share]
+        ]
+        part += 1
