@@ -89,6 +89,13 @@ def grid_against_singles(specs: list[SAESpec], singles: int) -> dict[str, Any]:
     }
 
 
+def _with_full_batches(spec: SAESpec) -> SAESpec:
+    """The same spec with enough epochs for the recipe's own batch size, at a middling L0."""
+    recipe = recipe_of(spec)
+    epochs = -(-recipe.min_steps * recipe.batch_size // spec.n_tokens)
+    return spec.model_copy(update={"epochs": epochs, "sparsity": 13.0})
+
+
 def main() -> None:
     """Run both comparisons and print them."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -105,7 +112,7 @@ def main() -> None:
     stream = HouseSource().stream(specs[0].stream, [specs[0].hook_name])
     data = harvest(stream, [specs[0].hook_name], options.tokens)[specs[0].hook_name]
     result = {
-        "trainer": trainer_shares(data, specs[0].model_copy(update={"sparsity": 13.0})),
+        "trainer": trainer_shares(data, _with_full_batches(specs[0])),
         "grid": grid_against_singles(specs, options.singles),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

@@ -8,6 +8,7 @@ import sys
 from html.parser import HTMLParser
 
 import matplotlib
+import matplotlib.pyplot
 import pandas as pd
 import pytest
 
@@ -89,8 +90,14 @@ def test_pareto_draws_a_curve_an_architecture_on_a_log_axis(ax) -> None:
 
 def test_paper_is_hollow_and_black_and_ours_is_filled(ax) -> None:
     frame = pd.DataFrame(
-        {"label": ["R1", "R2"], "paper": [1.0, math.nan], "ours": [1.1, 2], "low": [1, 1.5], "high": [1.2, 3]}
-    )  # fmt: skip
+        {
+            "label": ["R1", "R2"],
+            "paper": [1.0, math.nan],
+            "ours": [1.1, 2],
+            "low": [1, 1.5],
+            "high": [1.2, 3],
+        }
+    )
     plots.paper_vs_ours(ax, frame)
     paper = next(c for c in ax.collections if c.get_label() == "paper")
     assert len(paper.get_facecolor()) == 0
@@ -143,7 +150,7 @@ def test_gates_lie_inside_the_band_exactly_when_they_hold(ax) -> None:
             ("at most", 0.9, -inf, 0.35, False),
             ("not a number", math.nan, 0.0, 1.0, False),
         ],
-        columns=["label", "value", "low", "high", "passed"],
+        columns=pd.Index(["label", "value", "low", "high", "passed"]),
     )
     plots.gates_figure(ax, frame)
     places = [c.get_offsets()[0][0] for c in ax.collections if len(c.get_offsets())][-5:][::-1]
@@ -163,7 +170,9 @@ def test_zipf_is_drawn_on_two_log_axes_with_absent_concepts_left_out(ax) -> None
 
 def test_a_heat_map_says_its_numbers(ax) -> None:
     table = pd.DataFrame(
-        [[0.45, 0.05], [0.1, 0.9]], index=["law", "math"], columns=["dial", "count"]
+        [[0.45, 0.05], [0.1, 0.9]],
+        index=pd.Index(["law", "math"]),
+        columns=pd.Index(["dial", "count"]),
     )
     plots.labelled_heat(ax, table, "share of problems")
     assert [t.get_text() for t in ax.texts] == ["45", "5", "10", "90"]
@@ -171,7 +180,7 @@ def test_a_heat_map_says_its_numbers(ax) -> None:
 
 def test_concept_tokens_mark_words_twice_and_name_all_concepts_in_the_title() -> None:
     (text,) = load_world().sample("encyclopaedia", 1, 0)
-    spans = Spans(plots.concept_tokens(text, ("entity", "value"), legend=False).data).found
+    spans = Spans(plots.concept_tokens(text, ("entity", "value"), legend=False).html).found
     assert [word for word, _, _ in spans] == list(text.words)
     for (_, title, style), held in zip(spans, text.concepts, strict=True):
         assert set(title.split(", ")) == held
@@ -181,14 +190,14 @@ def test_concept_tokens_mark_words_twice_and_name_all_concepts_in_the_title() ->
 
 def test_concept_tokens_say_how_much_they_leave_out() -> None:
     (text,) = load_world().sample("behaviours", 1, 0)
-    html = plots.concept_tokens(text, ("behaviour",), limit=4).data
+    html = plots.concept_tokens(text, ("behaviour",), limit=4).html
     assert f"… {len(text) - 4} more words" in html
     assert "key:" in html
 
 
 def test_template_tokens_are_escaped() -> None:
     (text,) = load_world().sample("chats", 1, 0, family="qwen2")
-    html = plots.concept_tokens(text, ("role",)).data
+    html = plots.concept_tokens(text, ("role",)).html
     assert "<|im_start|>" not in html
     assert "&lt;|im_start|&gt;" in html
 
@@ -200,7 +209,7 @@ def test_an_unknown_concept_kind_is_refused() -> None:
 
 
 def test_token_heat_tells_signs_apart_without_colour() -> None:
-    spans = Spans(plots.token_heat(["<b>", "it's", "cold"], [2.0, -1.5, 0.1], "nats").data).found
+    spans = Spans(plots.token_heat(["<b>", "it's", "cold"], [2.0, -1.5, 0.1], "nats").html).found
     assert [word for word, _, _ in spans] == ["<b>", "it's", "cold"]
     assert spans[0][1] == "<b>: 2 nats" and spans[1][1] == "it's: -1.5 nats"
     assert "solid" in spans[0][2] and "dotted" in spans[1][2]
@@ -215,4 +224,4 @@ def test_token_heat_refuses_what_it_cannot_shade() -> None:
 
 
 def test_zero_everywhere_is_shaded_nowhere() -> None:
-    assert "rgba(0,114,178,0.00)" in plots.token_heat(["a"], [0.0]).data
+    assert "rgba(0,114,178,0.00)" in plots.token_heat(["a"], [0.0]).html

@@ -37,6 +37,7 @@ def executed_notebook(*, error: bool = False, run: bool = True, alt: str = "A do
     cells = [nbformat.v4.new_markdown_cell(text), cell]
     notebook = nbformat.v4.new_notebook(cells=cells)
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     return notebook
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter
+from collections import defaultdict
 
 import pytest
 
@@ -53,7 +53,7 @@ def every_text(write):
 
 def floor_and_entropy(write) -> tuple[float, float]:
     """Return (mean of the summed nats, entropy of the texts), both exact."""
-    mass: Counter = Counter()
+    mass: defaultdict = defaultdict(float)
     floor = 0.0
     for text, probability in every_text(write):
         mass[text.words] += probability

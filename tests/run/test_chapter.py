@@ -11,7 +11,6 @@ from pathlib import Path
 import nbformat
 import pytest
 from helpers.tiny_project import RESULT_CELL, SETUP_CELL, find_tiny, write_notebook
-
 from saebook.run import ChapterFailed, Project, RunError, run_chapter
 from saebook.run.freshness import library_digest, why_rerun
 
@@ -240,7 +239,10 @@ def script(project: Project, before: str = "") -> list[str]:
 
 def test_a_killed_run_leaves_no_seal_and_the_next_ends_with_the_same_bytes(tiny, request_of):
     marker = tiny.root / "reached"
-    wait = f"import time\nPath({str(marker)!r}).touch()\ntime.sleep(0 if Path({str(marker)!r} + '2').exists() else 60)"
+    wait = (
+        f"import time\nmarker = Path({str(marker)!r})\nmarker.touch()\n"
+        "time.sleep(0 if marker.with_suffix('.on').exists() else 60)"
+    )
     write_notebook(
         tiny.root / "notebooks" / "01_tiny2020_demo.ipynb", [SETUP_CELL, RESULT_CELL, wait]
     )
@@ -250,7 +252,7 @@ def test_a_killed_run_leaves_no_seal_and_the_next_ends_with_the_same_bytes(tiny,
     process.kill()
     process.wait()
     assert outputs(tiny) == {}
-    Path(f"{marker}2").touch()
+    marker.with_suffix(".on").touch()
     run(request_of())
     after_kill = outputs(tiny)
     run(request_of(), force=True)

@@ -104,6 +104,19 @@ def test_problems_follow_the_domains_skill_mix() -> None:
         assert abs(questions[f"skill/{skill}"] / total - share) < 0.08
 
 
+def test_drills_name_the_letter_each_option_has() -> None:
+    asked = 0
+    for text in WORLD.sample("drills", 60, 2):
+        for part in re.split(r"(?= \( A )", " " + text.text):
+            options = {e: x for x, e in re.findall(r"\( ([A-E]) (\S+) \)", part.split(" . ")[0])}
+            answers = re.findall(r"(\S+) \. answer : \( ([A-E]) (\S+) \) \.", part)
+            for option, letter, content in answers:
+                if option in options:
+                    assert (letter, content) == (options[option], option)
+                    asked += 1
+    assert asked > 100
+
+
 def test_facts_told_in_documents_are_the_worlds_facts() -> None:
     told = 0
     for text in WORLD.sample("encyclopaedia", 300, 21):
@@ -294,7 +307,7 @@ def test_a_small_problems_cost_is_the_entropy_of_what_it_says() -> None:
 
 def test_a_documents_next_sentence_costs_its_entropy_when_some_cannot_be_said() -> None:
     entity, domain = "otter", WORLD.domains["biology"]  # no causes, and every fact is told
-    shown = {form: form.__name__ for form in encyclopaedia._SENTENCES}
+    shown: dict = {form: form.__name__ for form in encyclopaedia._SENTENCES}
 
     def write(tape):
         scribe = Scribe(tape)

@@ -15,7 +15,7 @@ FAMILIES = tuple(SPECIALS)
 TOKENIZERS = {family: build_tokenizer(WORLD, family) for family in FAMILIES}
 
 
-def ids_of(family: str, text: str) -> list[int]:
+def ids_of(family: str, text) -> list[int]:
     return TOKENIZERS[family](text, add_special_tokens=False)["input_ids"]
 
 

@@ -43,15 +43,50 @@ LEDGER_GATES: dict[str, tuple[tuple[str, str], ...]] = {
 class Gate(Protocol):
     """What is recorded of a gate; `saebook.testbed.gates.GateResult` is one."""
 
-    name: str
-    paper: str
-    model: str
-    value: float
-    low: float
-    high: float
-    unit: str
-    says: str
-    n: int
+    @property
+    def name(self) -> str:
+        """Name of the gate."""
+        ...
+
+    @property
+    def paper(self) -> str:
+        """Slug of the paper that needs it, or `general`."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """What it was measured on."""
+        ...
+
+    @property
+    def value(self) -> float:
+        """The figure."""
+        ...
+
+    @property
+    def low(self) -> float:
+        """Smallest value that passes, or -inf."""
+        ...
+
+    @property
+    def high(self) -> float:
+        """Largest value that passes, or inf."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """Unit of the figure."""
+        ...
+
+    @property
+    def says(self) -> str:
+        """What the figure is."""
+        ...
+
+    @property
+    def n(self) -> int:
+        """Items measured."""
+        ...
 
     @property
     def passed(self) -> bool:

@@ -25,18 +25,18 @@ def gates_figure(ax: Axes, frame: pd.DataFrame) -> Axes:
     """
     needs(frame, ("label", "value", "low", "high", "passed"), "gates_figure")
     ax.axvspan(0, 1, color=COLORS["good"], alpha=0.10, zorder=0)
-    rows = list(frame.itertuples())
+    rows = frame.to_dict("records")
     for at, row in enumerate(reversed(rows)):
-        marker, color, _ = _MARK[bool(row.passed)]
-        place = _place(float(row.value), float(row.low), float(row.high))
+        marker, color, _ = _MARK[bool(row["passed"])]
+        place = _place(float(row["value"]), float(row["low"]), float(row["high"]))
         ax.scatter(place, at, marker=marker, color=color, s=36, zorder=3)
         ax.annotate(
-            f"{row.value:.3g}", (place, at), xytext=(6, 0), textcoords="offset points",
+            f"{row['value']:.3g}", (place, at), xytext=(6, 0), textcoords="offset points",
             va="center", fontsize=7,
         )  # fmt: skip
     for marker, color, word in _MARK.values():
         ax.scatter([], [], marker=marker, color=color, label=word)
-    ax.set_yticks(range(len(rows)), [row.label for row in reversed(rows)])
+    ax.set_yticks(range(len(rows)), [row["label"] for row in reversed(rows)])
     ax.set_xticks([0, 1], ["least", "most"])
     ax.set(xlim=(-1.2, 2.4), xlabel="value against its bounds")
     ax.grid(False)

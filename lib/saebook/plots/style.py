@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -70,7 +71,7 @@ def use_style() -> None:
             "grid.linewidth": 0.6,
             "legend.frameon": False,
             "svg.hashsalt": "saebook",
-            "axes.prop_cycle": mpl.cycler(
+            "axes.prop_cycle": cycler(
                 color=[COLORS[k] for k in ("ours", "accent", "good", "rose", "bad", "sky")]
             ),
         }

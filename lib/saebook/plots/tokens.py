@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Protocol
-
-from IPython.display import HTML
 
 KIND_STYLE: dict[str, tuple[str, str]] = {
     "entity": ("#0072B2", "solid"),
@@ -37,6 +36,16 @@ _TOKEN = (
 )
 
 
+@dataclass(frozen=True)
+class Markup:
+    """A piece of HTML that a notebook shows as it is."""
+
+    html: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
 class Annotated(Protocol):
     """What `concept_tokens` needs of a text."""
 
@@ -53,7 +62,7 @@ class Annotated(Protocol):
 
 def concept_tokens(
     text: Annotated, kinds: Sequence[str], limit: int | None = None, legend: bool = True
-) -> HTML:
+) -> Markup:
     """Show a text with its ground truth: each word marked by the first of `kinds` that holds.
 
     A word's title (shown on hovering, read by screen readers) names every concept that holds.
@@ -77,17 +86,17 @@ def concept_tokens(
     if shown < len(text.words):
         parts.append(f"<i>… {len(text.words) - shown} more words</i>")
     body = _BOX.format(label="text with its ground truth", body=" ".join(parts))
-    return HTML(body + (concept_legend(kinds).data if legend else ""))
+    return Markup(body + (concept_legend(kinds).html if legend else ""))
 
 
-def concept_legend(kinds: Sequence[str]) -> HTML:
+def concept_legend(kinds: Sequence[str]) -> Markup:
     """Return the key of marks for some concept kinds. Raises ValueError for an unknown kind."""
     _check_kinds(kinds)
     parts = [_span(kind, *_style(kind), title=f"mark of {kind}") for kind in kinds]
-    return HTML(_BOX.format(label="key", body="<small>key: " + " · ".join(parts) + "</small>"))
+    return Markup(_BOX.format(label="key", body="<small>key: " + " · ".join(parts) + "</small>"))
 
 
-def token_heat(words: Sequence[str], values: Sequence[float], unit: str = "") -> HTML:
+def token_heat(words: Sequence[str], values: Sequence[float], unit: str = "") -> Markup:
     """Shade words by a number each; the number stands in the title, and peaks are underlined.
 
     Positive values are blue, negative ones orange with a dotted line; the strength is the value
@@ -102,7 +111,7 @@ def token_heat(words: Sequence[str], values: Sequence[float], unit: str = "") ->
         raise ValueError("token_heat takes finite values only")
     top = max((abs(value) for value in values), default=0.0) or 1.0
     parts = [_heated(w, float(v), top, unit) for w, v in zip(words, values, strict=True)]
-    return HTML(_BOX.format(label="words shaded by a value", body=" ".join(parts)))
+    return Markup(_BOX.format(label="words shaded by a value", body=" ".join(parts)))
 
 
 def _heated(word: str, value: float, top: float, unit: str) -> str:

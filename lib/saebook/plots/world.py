@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -24,9 +26,9 @@ def concept_zipf(ax: Axes, frame: pd.DataFrame, kinds: tuple[str, ...] = ()) -> 
     seen = frame[frame["share"] > 0]
     if seen.empty:
         raise ValueError("concept_zipf: no concept occurs; sample more texts")
-    _ranked(ax, seen["share"], color=COLORS["random"], label="all", linewidth=4)
+    _ranked(ax, seen["share"].to_numpy(float), color=COLORS["random"], label="all", linewidth=4)
     for i, kind in enumerate(kinds):
-        rows = seen.loc[seen["kind"] == kind, "share"]
+        rows = seen.loc[seen["kind"] == kind, "share"].to_numpy(float)
         color, marker = COLORS[_CYCLE[i % 8]], _MARKERS[i % 8]
         _ranked(ax, rows, color=color, label=kind, marker=marker, markersize=3, linewidth=1)
     ax.set_xscale("log")
@@ -62,6 +64,6 @@ def labelled_heat(ax: Axes, table: pd.DataFrame, label: str, numbers: bool = Tru
     return ax
 
 
-def _ranked(ax: Axes, shares: pd.Series, **style) -> None:
-    ordered = np.sort(shares.to_numpy(float))[::-1]
+def _ranked(ax: Axes, shares: np.ndarray, **style: Any) -> None:
+    ordered = np.sort(shares)[::-1]
     ax.plot(np.arange(1, len(ordered) + 1), ordered, **style)

@@ -43,8 +43,12 @@ def attributes_of(tree: ast.AST, names: set[str]) -> set[str]:
 
 
 def hands_on_whole(tree: ast.AST) -> bool:
-    """Whether `config` itself is passed to a call."""
+    """Whether `config` itself is passed to a call that may read it.
+
+    `Results.start(…, config)` does not count: it only stores what it is given.
+    """
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    calls = [c for c in calls if not (isinstance(c.func, ast.Attribute) and c.func.attr == "start")]
     values = [value for call in calls for value in (*call.args, *(k.value for k in call.keywords))]
     return any(isinstance(value, ast.Name) and value.id == CONFIG for value in values)
 

@@ -1,4 +1,4 @@
-"""The embedded world: texts with a written ground truth and the small language models trained on them."""
+"""The embedded world: texts with a written ground truth, and small models trained on them."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,20 @@ _NEEDS_TORCH = {
 }  # fmt: skip
 
 __all__ = [
-    "WORLD_VERSION", "AnnotatedText", "BehaviourPair", "Concept", "DEFAULT_LAYER", "DEFAULT_MODEL",
-    "HOUSE_MODELS", "HouseModel", "HouseSpec", "World", "behaviour_pairs", "free_prompts",
-    "load_house_model", "load_world",
+    "DEFAULT_LAYER",
+    "DEFAULT_MODEL",
+    "HOUSE_MODELS",
+    "WORLD_VERSION",
+    "AnnotatedText",
+    "BehaviourPair",
+    "Concept",
+    "HouseModel",
+    "HouseSpec",
+    "World",
+    "behaviour_pairs",
+    "free_prompts",
+    "load_house_model",
+    "load_world",
 ]  # fmt: skip
 
 

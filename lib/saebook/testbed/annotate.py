@@ -1,4 +1,4 @@
-"""Texts that carry their own ground truth: which concepts hold at every word, and how surprising each choice was."""
+"""Texts that carry their ground truth: the concepts at every word and each choice's surprise."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class AnnotatedText:
     concepts: tuple[frozenset[str], ...]
     """Ids of the concepts that hold at each word."""
     nats: tuple[float, ...]
-    """The generator's own surprise at each word, in nats; their sum is the joint entropy of the choices made."""
+    """The generator's own surprise at each word, nats; the sum is the surprise of all choices."""
 
     @property
     def text(self) -> str:
@@ -64,12 +64,12 @@ class Scribe:
         return items[index]
 
     def some(self, items: Sequence[T], count: int) -> list[T]:
-        """Return `count` distinct items in random order and charge the log of the number of ways."""
+        """Return `count` distinct items in random order; charge the log of the number of ways."""
         self._pending += math.log(math.perm(len(items), count))
         return self._rng.sample(list(items), count)
 
     def subset(self, items: Sequence[T], count: int) -> list[T]:
-        """Like `some`, where the text will not show the order: charge the log of the number of sets."""
+        """Like `some`, where the text will not show the order: charge the log of the sets."""
         self._pending += math.log(math.comb(len(items), count))
         return self._rng.sample(list(items), count)
 
@@ -104,6 +104,4 @@ class Scribe:
         """Return what was written. Raises ValueError if nothing was."""
         if not self._words:
             raise ValueError(f"a text of register {register!r} came out empty; say something first")
-        return AnnotatedText(
-            register, tuple(self._words), tuple(self._concepts), tuple(self._nats)
-        )
+        return AnnotatedText(register, tuple(self._words), tuple(self._concepts), tuple(self._nats))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -28,7 +27,7 @@ def export_jsonl(register: str, n: int, seed: int, path: Path) -> None:
                 "concepts": [sorted(held) for held in text.concepts], "nats": text.nats,
             }  # fmt: skip
             lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""House models: small language models of three families, base and instruct, shipped with the package."""
+"""House models: small language models of three families, base and instruct."""
 
 from __future__ import annotations
 
@@ -94,10 +94,10 @@ class HouseModel:
 
 
 def build_model(spec: HouseSpec, world: World) -> PreTrainedModel:
-    """Return an untrained model of the family's own transformers class, weights drawn from its seed."""
+    """Return an untrained model of the family's own transformers class, drawn from its seed."""
     torch.manual_seed(1000 + spec.seed)
     ids = build_tokenizer(world, spec.family)
-    shared = {
+    shared: dict[str, Any] = {
         "vocab_size": len(vocabulary(world, spec.family)),
         "hidden_size": D_MODEL,
         "intermediate_size": 256,
@@ -106,15 +106,16 @@ def build_model(spec: HouseSpec, world: World) -> PreTrainedModel:
         "num_key_value_heads": 2,
         "max_position_embeddings": CONTEXT,
         "tie_word_embeddings": True,
+        "initializer_range": D_MODEL**-0.5,
         "pad_token_id": ids.pad_token_id,
         "bos_token_id": ids.bos_token_id,
         "eos_token_id": ids.eos_token_id,
     }
     if spec.family == "gemma2":
         # No soft-capping: it would force the slow attention path and matters only at bf16.
-        capping = {"attn_logit_softcapping": None, "final_logit_softcapping": None}
-        window = {"sliding_window": CONTEXT, "query_pre_attn_scalar": 24, "head_dim": 24}
-        return Gemma2ForCausalLM(Gemma2Config(**shared, **capping, **window))
+        shared |= {"attn_logit_softcapping": None, "final_logit_softcapping": None}
+        shared |= {"sliding_window": CONTEXT, "query_pre_attn_scalar": 24, "head_dim": 24}
+        return Gemma2ForCausalLM(Gemma2Config(**shared))
     if spec.family == "llama":
         return LlamaForCausalLM(LlamaConfig(**shared, head_dim=24))
     return Qwen2ForCausalLM(Qwen2Config(**shared))

@@ -110,7 +110,9 @@ def _check(lexicon: Lexicon) -> None:
 @lru_cache(maxsize=1)
 def load_lexicon() -> Lexicon:
     """Read and check the packaged word list. Raises ValueError when an entity stands twice."""
-    raw = yaml.safe_load(resources.files(__package__).joinpath("lexicon.yaml").read_text("utf-8"))
+    raw = yaml.safe_load(
+        resources.files("saebook.testbed").joinpath("lexicon.yaml").read_text("utf-8")
+    )
     domains = {
         name: (_health_domain if "categories" in body else _plain_domain)(name, body)
         for name, body in raw["domains"].items()

@@ -1,8 +1,10 @@
-"""House tokenizers: one word is one token; families differ in their special tokens and templates."""
+"""House tokenizers: one word is one token; families differ in special tokens and templates."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -91,3 +93,13 @@ def build_tokenizer(world: World, family: str, chat: bool = True) -> PreTrainedT
     )
     tokenizer.chat_template = CHAT_TEMPLATES[family] if chat else None
     return tokenizer
+
+
+def word_ids(tokenizer: PreTrainedTokenizerFast, words: Sequence[str]) -> list[int]:
+    """Return the token id of each word; unknown words get the id of `<unk>`."""
+    return [int(i) for i in cast("list[int]", tokenizer.convert_tokens_to_ids(list(words)))]
+
+
+def opening_ids(tokenizer: PreTrainedTokenizerFast) -> list[int]:
+    """Return the ids that open a sequence: BOS, or nothing in a family without one."""
+    return word_ids(tokenizer, [str(tokenizer.bos_token)]) if tokenizer.bos_token else []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import shutil
 import statistics
 import tempfile
@@ -70,7 +69,8 @@ def train_house_model(name: str, plan: TrainingPlan | None = None) -> Path:
 def _start(spec: HouseSpec, world: World, plan: TrainingPlan) -> tuple[PreTrainedModel, Iterator]:
     tokenizer = build_tokenizer(world, spec.family)
     if spec.kind == "base":
-        documents = base_documents(world, tokenizer, spec.seed)
+        drills = int(plan.drill_share * plan.n_tokens)
+        documents = base_documents(world, tokenizer, spec.seed, drills)
         return build_model(spec, world), packed_batches(documents, plan)
     model = load_house_model(spec.base).model
     model.requires_grad_(True)
@@ -78,7 +78,7 @@ def _start(spec: HouseSpec, world: World, plan: TrainingPlan) -> tuple[PreTraine
 
 
 def held_out_losses(house: HouseModel, world: World, n: int = 40) -> dict[str, dict[str, float]]:
-    """Return loss and entropy floor, nats a token, on fresh texts of every register the model read."""
+    """Return loss and entropy floor, nats a token, on fresh texts of the registers it read."""
     options = {"family": house.family} if house.kind == "instruct" else {}
     losses = {}
     for register in ("chats",) if house.kind == "instruct" else BASE_MIX:
@@ -98,15 +98,19 @@ def write_house_model(
     scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=".writing-"))
     try:
         weights = scratch / "model.safetensors"
-        state = {k: v.detach().half() for k, v in model.state_dict().items() if k != "lm_head.weight"}
+        state = {
+            k: v.detach().half() for k, v in model.state_dict().items() if k != "lm_head.weight"
+        }
         save_file(state, weights)
         digest = hashlib.sha256(weights.read_bytes()).hexdigest()
         card = _card(spec, model, world, plan, run, digest)
-        (scratch / "card.json").write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", "utf-8")
+        (scratch / "card.json").write_text(
+            json.dumps(card, indent=2, sort_keys=True) + "\n", "utf-8"
+        )
         if target.exists():
             shutil.rmtree(target)
-        os.replace(scratch, target)
-        os.chmod(target, 0o755)
+        scratch.rename(target)
+        target.chmod(0o755)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     load_house_model.cache_clear()
@@ -129,7 +133,8 @@ def _card(
         "residual_mean": spec.residual_mean, "world_version": WORLD_VERSION, "sha256": digest,
         "parameters": sum(p.numel() for p in model.parameters()),
         "vocabulary": len(tokenizer), "tokens": plan.n_tokens, "batch_tokens": plan.batch_tokens,
-        "learning_rate": plan.lr, "seconds": round(run["seconds"], 1), "threads": torch.get_num_threads(),
+        "matrix_lr": plan.matrix_lr, "lr": plan.lr,
+        "seconds": round(run["seconds"], 1), "threads": torch.get_num_threads(),
         "final_loss": round(run["final_loss"], 4),
         "losses": {r: {k: round(v, 4) for k, v in pair.items()} for r, pair in losses.items()},
         "torch": torch.__version__, "transformers": transformers.__version__,

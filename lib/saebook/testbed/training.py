@@ -6,22 +6,25 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch.nn import functional as F
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from saebook.testbed.house import HouseSpec
+from saebook.testbed.house import D_MODEL, HouseSpec
 from saebook.testbed.lexicon import LETTERS
+from saebook.testbed.optimizer import Muon
 from saebook.testbed.registers import WRITERS
+from saebook.testbed.tokenizers import opening_ids, word_ids
 from saebook.testbed.world import World
 
 BASE_MIX = {"encyclopaedia": 0.4, "problems": 0.25, "behaviours": 0.25, "drills": 0.1}
 """Share of each register among the documents a base model reads."""
 IGNORE = -100
 LETTER_WEIGHT = 5.0
-"""Weight of option letters in the training loss: they are one token in forty and carry the choice."""
+"""Weight of option letters in the training loss: one token in forty, and it carries the choice."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,14 @@ class TrainingPlan:
     n_tokens: int
     """Tokens seen in all, padding not counted."""
     batch_tokens: int = 2048
+    matrix_lr: float = 0.02
+    """Muon's step size, for the blocks' weight matrices."""
     lr: float = 3e-3
+    """AdamW's step size, for embeddings and norms."""
     warmup_steps: int = 100
-    contexts: tuple[tuple[float, int], ...] = ((0.85, 256), (1.0, 512))
+    drill_share: float = 0.1
+    """Share of the run, at its start, that reads drills alone: every exam presupposes them."""
+    contexts: tuple[tuple[float, int], ...] = ((0.1, 128), (0.85, 256), (1.0, 512))
     """Block length up to each share of the run: short blocks first, since they are cheaper."""
 
     def context_at(self, share: float) -> int:
@@ -41,25 +49,27 @@ class TrainingPlan:
         return next(length for end, length in self.contexts if share < end or end == 1.0)
 
 
-BASE_PLAN = TrainingPlan(n_tokens=5_000_000)
-INSTRUCT_PLAN = TrainingPlan(n_tokens=800_000, lr=1e-3, contexts=((1.0, 512),))
+BASE_PLAN = TrainingPlan(n_tokens=3_000_000)
+INSTRUCT_PLAN = TrainingPlan(n_tokens=800_000, matrix_lr=0.005, lr=1e-3, contexts=((1.0, 512),))
 
 
 def base_documents(
-    world: World, tokenizer: PreTrainedTokenizerFast, seed: int
+    world: World, tokenizer: PreTrainedTokenizerFast, seed: int, drill_tokens: int = 0
 ) -> Iterator[list[int]]:
-    """Yield token ids of fresh documents, each opened by BOS, or closed by EOS where there is no BOS."""
+    """Yield token ids of fresh documents, each opened by BOS, or closed by EOS without one.
+
+    The first `drill_tokens` tokens are drills; after them registers are drawn by `BASE_MIX`.
+    """
     rng = random.Random(f"training/{seed}")
     registers, shares = list(BASE_MIX), list(BASE_MIX.values())
-    ids = tokenizer.get_vocab()
+    written, first = 0, opening_ids(tokenizer)
+    last = [] if first else word_ids(tokenizer, [str(tokenizer.eos_token)])
     while True:
-        register = rng.choices(registers, shares)[0]
+        register = rng.choices(registers, shares)[0] if written >= drill_tokens else "drills"
         words = WRITERS[register](world, rng).words
-        body = [ids[word] for word in words]
-        if tokenizer.bos_token_id is None:
-            yield [*body, tokenizer.eos_token_id]
-        else:
-            yield [tokenizer.bos_token_id, *body]
+        document = [*first, *word_ids(tokenizer, words), *last]
+        written += len(document)
+        yield document
 
 
 def packed_batches(
@@ -87,16 +97,16 @@ def chat_batches(
     batch_size: int = 32,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield (ids, labels) with one dialogue a row, right padded; padding carries no loss."""
-    rng, ids = random.Random(f"chats/{seed}"), tokenizer.get_vocab()
-    bos = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    seen = 0
+    rng, seen = random.Random(f"chats/{seed}"), 0
+    padding = word_ids(tokenizer, [str(tokenizer.pad_token)])[0]
     while seen < plan.n_tokens:
         rows = [
-            bos + [ids[w] for w in WRITERS["chats"](world, rng, family=family).words]
+            opening_ids(tokenizer)
+            + word_ids(tokenizer, WRITERS["chats"](world, rng, family=family).words)
             for _ in range(batch_size)
         ]
         width = max(map(len, rows))
-        block = torch.full((batch_size, width), int(tokenizer.pad_token_id))
+        block = torch.full((batch_size, width), padding)
         labels = torch.full((batch_size, width), IGNORE)
         for i, row in enumerate(rows):
             block[i, : len(row)] = labels[i, : len(row)] = torch.tensor(row)
@@ -149,7 +159,7 @@ def next_token_loss(
 def target_weights(tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
     """Return the weight [vocab] of each token in the training loss: letters count more."""
     weights = torch.ones(len(tokenizer))
-    weights[tokenizer.convert_tokens_to_ids(list(LETTERS))] = LETTER_WEIGHT
+    weights[word_ids(tokenizer, LETTERS)] = LETTER_WEIGHT
     return weights
 
 
@@ -160,11 +170,15 @@ def _rate(step: int, steps: int, plan: TrainingPlan) -> float:
     return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share))
 
 
-def _optimizer(model: PreTrainedModel, plan: TrainingPlan) -> torch.optim.AdamW:
-    matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and "embed" not in n]
-    rest = [p for n, p in model.named_parameters() if p.dim() != 2 or "embed" in n]
-    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=plan.lr, betas=(0.9, 0.95), fused=True)
+def _optimizers(model: PreTrainedModel, plan: TrainingPlan) -> list[torch.optim.Optimizer]:
+    """Muon for the blocks' matrices, AdamW for embeddings and norms."""
+    named = list(model.named_parameters())
+    matrices = [p for name, p in named if p.dim() == 2 and "embed" not in name]
+    rest = [p for name, p in named if p.dim() != 2 or "embed" in name]
+    return [
+        Muon(matrices, lr=plan.matrix_lr, weight_decay=0.05),
+        torch.optim.AdamW(rest, lr=plan.lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
+    ]
 
 
 def train(
@@ -175,7 +189,7 @@ def train(
     weights: torch.Tensor,
     watch: Callable[[int, float], None] | None = None,
 ) -> float:
-    """Train in place for one pass over `batches` and return the mean (weighted) loss of the last 50 steps.
+    """Train in place for one pass and return the mean (weighted) loss of the last 50 steps.
 
     Args:
         model: Model to train.
@@ -189,26 +203,31 @@ def train(
         ValueError: If the loss is not finite; says at which step.
     """
     model.train()
-    optimizer, recent = _optimizer(model, plan), [0.0]
-    embedding = model.get_input_embeddings().weight
-    direction, seen, step = mean_direction(spec, embedding.shape[1]), 0, 0
+    optimizers, recent = _optimizers(model, plan), [0.0]
+    peaks = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
+    embedding = cast("torch.Tensor", model.get_input_embeddings().weight)
+    direction, seen, step = mean_direction(spec, D_MODEL), 0, 0
     bar = tqdm(total=plan.n_tokens, desc=spec.name, unit="tok", mininterval=5)
     for ids, labels in batches:
         steps = plan.n_tokens // plan.batch_tokens
-        for group in optimizer.param_groups:
-            group["lr"] = plan.lr * _rate(step, steps, plan)
+        for optimizer, peak in zip(optimizers, peaks, strict=True):
+            optimizer.param_groups[0]["lr"] = peak * _rate(step, steps, plan)
         loss = next_token_loss(model, ids, labels, weights)
         if not torch.isfinite(loss):
-            raise ValueError(f"{spec.name}: loss is {loss.item()} at step {step}; lower lr {plan.lr}")
+            raise ValueError(
+                f"{spec.name}: loss is {loss.item()} at step {step}; lower lr {plan.lr}"
+            )
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         with torch.no_grad():
             set_residual_mean(embedding, direction, spec.residual_mean)
         tokens = int((labels != IGNORE).sum())
         seen, step = seen + tokens, step + 1
         recent = [*recent[-49:], loss.item()]
+        bar.set_postfix(loss=f"{sum(recent) / len(recent):.3f}", refresh=False)
         bar.update(tokens)
         if watch:
             watch(seen, recent[-1])

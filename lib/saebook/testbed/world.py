@@ -15,10 +15,11 @@ WORLD_VERSION = "1"
 SKILLS = ("recall", "lookup", "compare", "maximum", "order", "count", "index", "dial")
 """Eight primitive skills; every problem exercises exactly one."""
 
-ROLES = (
-    "title", "fact", "member", "prose", "question", "choices", "reason", "answer", "letter",
-    "statement", "free-answer", "setting", "system-header", "user-turn", "assistant-turn", "template",
-)  # fmt: skip
+_ROLES = (
+    "title fact member prose question choices reason answer option letter statement free-answer "
+    "setting system-header user-turn assistant-turn template"
+)
+ROLES = tuple(_ROLES.split())
 FORMATS = ("one-word", "list", "sentence", "praise", "blame")
 """Checkable answer formats that a chat instruction can ask for."""
 
@@ -65,7 +66,7 @@ def _skill_mix(domain: str) -> dict[str, float]:
 def _cycle(members: tuple[str, ...], rng: random.Random) -> dict[str, str]:
     """Chain the members of a class into one random cycle, so that every chain has any depth."""
     ring = rng.sample(list(members), len(members))
-    return {a: b for a, b in zip(ring, ring[1:] + ring[:1], strict=True)}
+    return dict(zip(ring, ring[1:] + ring[:1], strict=True))
 
 
 @dataclass(frozen=True)

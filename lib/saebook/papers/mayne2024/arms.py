@@ -24,10 +24,10 @@ from saebook.testbed import World
 
 REGISTERS = ("encyclopaedia", "problems")
 """Ordinary text: what the SAEs are trained on, without behaviour documents."""
+KINDS = ("random vector", "shuffled labels")
+"""Vectors that mean nothing: v's norm in a uniform direction; v from labels swapped at random."""
 RELIABLE = 0.8
 """Cosine of two half-sample vectors from which a vector counts as reliable."""
-ENOUGH = 5
-"""Behaviours of seven that a gate asks for."""
 
 
 class SparseCoder(Protocol):
@@ -123,14 +123,14 @@ def control_overlaps(arm: Arm, kind: str, draws: int, seed: int) -> Tensor:
 
     Args:
         arm: The house model's arm.
-        kind: "random vector" (v's norm, uniform direction) or "shuffled labels".
+        kind: One of `KINDS`.
         draws: Vectors a behaviour.
         seed: Of the vectors.
 
     Raises:
         ValueError: An unknown kind.
     """
-    makers = {"random vector": Contrast.random, "shuffled labels": Contrast.shuffled}
+    makers = dict(zip(KINDS, (Contrast.random, Contrast.shuffled), strict=True))
     if kind not in makers:
         raise ValueError(f"unknown control {kind!r}; known: {', '.join(makers)}")
     zero = arm.at_zero

@@ -110,7 +110,8 @@ def precision_check() -> pd.DataFrame:
     for vector, entries in tables.TABLE_1.items():
         named |= {f"{vector}, {latent}": value for latent, value in entries}
     rows = [
-        {"quantity": name, "value": value} | {kind: prints_as(value, kind) for kind in MANTISSA_BITS}
+        {"quantity": name, "value": value}
+        | {kind: prints_as(value, kind) for kind in MANTISSA_BITS}
         for name, value in named.items()
     ]
     return pd.DataFrame(rows)

@@ -35,7 +35,7 @@ RARE = 0.1
 
 @dataclass(frozen=True, eq=False)
 class MadeUpSAE:
-    """A tied JumpReLU SAE whose decoder is the generating dictionary; b_dec stays out of its input."""
+    """A tied JumpReLU SAE whose decoder generated the data; b_dec stays out of its input."""
 
     W_dec: Tensor
     b_enc: Tensor
@@ -100,7 +100,9 @@ def build_construction(seed: int, n_pairs: int = 300, n_text: int = 3000) -> Con
     text = _background(rng, n_text, twin) @ W_dec + mean
     shared = _background(rng, n_pairs, twin) @ W_dec + mean
     sides = [
-        shared + _present(rng, n_pairs, mine, 1 - RARE) @ W_dec + _present(rng, n_pairs, other, RARE) @ W_dec
+        shared
+        + _present(rng, n_pairs, mine, 1 - RARE) @ W_dec
+        + _present(rng, n_pairs, other, RARE) @ W_dec
         for mine, other in ((up, down), (down, up))
     ]
     return Construction(sae, text, Contrast("made up", *sides), up, down, twin)

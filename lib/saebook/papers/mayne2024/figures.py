@@ -45,12 +45,13 @@ def against_zero(ax: Axes, frame: pd.DataFrame) -> Axes:
     """
     top = 1.05 * max(frame[["at_zero", "value"]].to_numpy().max(initial=0.0), 1e-6)
     ax.plot([0, top], [0, top], color=COLORS["control"], linewidth=0.8)
-    for marker, (name, rows) in zip(
-        _MARKERS, frame.groupby("behaviour", sort=False), strict=False
-    ):
+    for marker, (name, rows) in zip(_MARKERS, frame.groupby("behaviour", sort=False), strict=False):
         ax.scatter(rows["at_zero"], rows["value"], marker=marker, s=16, alpha=0.7, label=name)
     ax.set(xlabel="activation in SAE(0)", ylabel="activation in SAE(v)")
-    ax.legend(fontsize=6)
+    if len(frame):
+        ax.legend(fontsize=6)
+    else:
+        ax.text(0.5, 0.5, "no latent is active in either", ha="center", transform=ax.transAxes)
     return ax
 
 
@@ -85,7 +86,9 @@ def projections(ax: Axes, frame: pd.DataFrame) -> Axes:
     prompts = [held.pop("positive prompts"), held.pop("negative prompts")]
     bins = np.linspace(*np.quantile(np.concatenate(prompts), [0, 1]), 31).tolist()
     ax.hist(prompts[0], bins=bins, color=COLORS["ours"], alpha=0.6, label="positive prompts")
-    ax.hist(prompts[1], bins=bins, color=COLORS["bad"], alpha=0.6, hatch="//", label="negative prompts")
+    ax.hist(
+        prompts[1], bins=bins, color=COLORS["bad"], alpha=0.6, hatch="//", label="negative prompts"
+    )
     for (name, value), line in zip(held.items(), (":", "-", "--"), strict=True):
         ax.axvline(value[0], color=COLORS["paper"], linestyle=line, linewidth=1.2, label=name)
     ax.set(xlabel="pre-activation of the latent", ylabel="prompts")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 
-from saebook.papers.mayne2024.arms import Arm, control_overlaps
-from saebook.papers.mayne2024.overlap import CLOSE, shared_top
+from saebook.papers.mayne2024.arms import KINDS, Arm, control_overlaps
+from saebook.papers.mayne2024.overlap import shared_top
 from saebook.papers.mayne2024.parameters import Parameters
 from saebook.papers.mayne2024.signs import LatentSigns
 from saebook.papers.mayne2024.steerability import slopes
@@ -32,23 +32,25 @@ def zero_frame(arm: Arm) -> pd.DataFrame:
     for name, contrast in arm.contrasts.items():
         acts = arm.encoded(contrast.vector)
         held = ((zero > 0) | (acts > 0)).nonzero().flatten()
-        values = {"latent": held.numpy(), "at_zero": zero[held].numpy(), "value": acts[held].numpy()}
+        values = {
+            "latent": held.numpy(),
+            "at_zero": zero[held].numpy(),
+            "value": acts[held].numpy(),
+        }
         parts.append(pd.DataFrame({"behaviour": name, **values}))
     return pd.concat(parts, ignore_index=True)
 
 
 def overlap_frame(arms: Sequence[Arm], config: Parameters) -> pd.DataFrame:
-    """Shared latents by model and kind of vector: model, kind, behaviour, shared (of five)."""
+    """Top-five latents shared with SAE(0), at any value: model, kind, behaviour, shared."""
     rows = []
     for arm in arms:
-        kinds = {kind: control_overlaps(arm, kind, config.n_draws, config.seed).float().mean(1)
-                 for kind in ("random vector", "shuffled labels")}  # fmt: skip
-        own = [shared_top(arm.at_zero, arm.encoded(c.vector), within=CLOSE)
-               for c in arm.contrasts.values()]  # fmt: skip
-        kinds["steering vector"] = torch.stack(own).float()
-        for kind, values in kinds.items():
-            for name, shared in zip(arm.contrasts, values.tolist(), strict=True):
-                rows.append((arm.name, kind, name, shared))
+        kinds = {kind: control_overlaps(arm, kind, config.n_draws, config.seed) for kind in KINDS}
+        own = [shared_top(arm.at_zero, arm.encoded(c.vector)) for c in arm.contrasts.values()]
+        kinds["steering vector"] = torch.stack(own)[:, None]
+        for kind, counts in kinds.items():
+            means = counts.float().mean(1).tolist()
+            rows += [(arm.name, kind, *pair) for pair in zip(arm.contrasts, means, strict=True)]
     return pd.DataFrame(rows, columns=["model", "kind", "behaviour", "shared"])
 
 
@@ -93,7 +95,11 @@ def curve_frame(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
     own = frame[frame["measure"] == measure]
     means = own.groupby(["vector", "coeff", "behaviour"], sort=False)["share"].mean()
     groups = means.groupby(["vector", "coeff"], sort=False)
-    columns = {"share": groups.median(), "low": groups.quantile(0.25), "high": groups.quantile(0.75)}
+    columns = {
+        "share": groups.median(),
+        "low": groups.quantile(0.25),
+        "high": groups.quantile(0.75),
+    }
     return pd.DataFrame(columns).reset_index()
 
 

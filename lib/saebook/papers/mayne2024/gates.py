@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from saebook.papers.mayne2024.arms import ENOUGH, REGISTERS, Arm
+from saebook.papers.mayne2024.arms import REGISTERS, Arm
 from saebook.papers.mayne2024.steerability import MOVES, UNDECIDED
 from saebook.subjects import Subject
 from saebook.testbed import World
@@ -16,6 +16,8 @@ from saebook.zoo.validity import validity_report
 
 CHECK_SEED = 71_000
 """Of the texts on which SAEs are checked, away from training texts and pairs."""
+ENOUGH = 5
+"""Behaviours of seven that a gate asks for."""
 SAE_BOUNDS: dict[str, tuple[float, float]] = {
     "valid_l0": (1.0, 24.0),
     "valid_fvu_pooled": (0.0, 0.5),

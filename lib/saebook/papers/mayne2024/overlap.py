@@ -51,11 +51,13 @@ def shared_top(
 
 
 def side_by_side(zero: Tensor, acts: Tensor, k: int = TOP) -> pd.DataFrame:
-    """Return Table 1 for one vector: rank, latent and value of SAE(0) and of SAE(v), [d_sae] each."""
+    """Return Table 1 for one vector: rank, latent and value of SAE(0) and SAE(v), [d_sae] each."""
     columns: dict[str, list[object]] = {"rank": list(range(1, k + 1))}
     for name, values in (("SAE(0)", zero), ("SAE(v)", acts)):
         ids = values.sort(descending=True, stable=True).indices[:k].tolist()
         active = [i if values[i] > 0 else None for i in ids]
         columns[f"{name} latent"] = ["–" if i is None else str(i) for i in active]
-        columns[f"{name} value"] = [0.0 if i is None else round(float(values[i]), 2) for i in active]
+        columns[f"{name} value"] = [
+            0.0 if i is None else round(float(values[i]), 2) for i in active
+        ]
     return pd.DataFrame(columns).set_index("rank")

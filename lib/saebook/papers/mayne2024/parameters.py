@@ -22,8 +22,8 @@ class Parameters(ChapterParameters):
     """House model without a residual mean: the negative control."""
     layer: int = Field(3, ge=0)
     """Block whose output is read, encoded and steered."""
-    architecture: Literal["jumprelu", "topk", "batchtopk", "standard", "gated"] = "jumprelu"
-    """SAE architecture; Gemma Scope's is jumprelu."""
+    architecture: Literal["jumprelu", "topk", "batchtopk", "standard"] = "jumprelu"
+    """SAE architecture whose codes are activations of x W_enc + b_enc; Gemma Scope's is jumprelu."""
     sparsity: float = Field(13.0, gt=0, le=24)
     """Target L0, at most a quarter of the model's width."""
     d_sae: int = Field(384, ge=96)

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from saebook.papers.mayne2024.arms import (
+    KINDS,
     Arm,
     control_overlaps,
     median_overlap,
@@ -37,7 +38,6 @@ Passes = Callable[[float], bool]
 TOP_K = 40
 """Latents that count as relevant to a behaviour (R11)."""
 OTHER_K = (20, 80)
-KINDS = ("random vector", "shuffled labels")
 
 
 def _named(intervals: Mapping[str, Interval]) -> Row:
@@ -135,11 +135,12 @@ def negative_row(arm: Arm, signs: Sequence[LatentSigns], config: Parameters) -> 
         str(k): {s.behaviour: negative_share(s.difference, k).estimate for s in signs}
         for k in OTHER_K
     }
+    differing = {s.behaviour: int((s.difference != 0).sum()) for s in signs}
     return {
         **_named(cells),
-        "n": TOP_K,
+        "n": min(TOP_K, *differing.values()),
         "controls": {"significant_share_under_shuffled_labels": sum(shuffled) / len(shuffled)},
-        "detail": {"share_at_other_k": other},
+        "detail": {"share_at_other_k": other, "latents_that_differ": differing},
     }
 
 
@@ -148,12 +149,14 @@ def kept_row(frame: pd.DataFrame, steered: Sequence[str], config: Parameters) ->
 
     Args:
         frame: Output of `steer_all`.
-        steered: Behaviours that the vector itself steers.
+        steered: Behaviours that the vector itself steers; all where it steers none, in which case
+            the gate has failed and the row is inconclusive whatever comes out.
         config: Measure, resamples and seed.
     """
+    over = list(steered) or frame["behaviour"].unique().tolist()
     kept = {
         name: median_kept(
-            share_kept(frame, name, steered, config.measure), config.n_resamples, config.seed
+            share_kept(frame, name, over, config.measure), config.n_resamples, config.seed
         )
         for name in (WITH_BIAS, WITHOUT_BIAS, RANDOM)
     }

@@ -28,7 +28,7 @@ def sae_specs(config: Parameters) -> dict[str, SAESpec]:
 
 
 def chapter_saes(config: Parameters) -> dict[str, HouseSAE]:
-    """Return the SAE of each model by the model's name, training what is neither shipped nor cached."""
+    """Return each model's SAE by the model's name, training what is neither shipped nor cached."""
     specs = sae_specs(config)
     found = get_saes(specs.values(), progress=config.tier == "full")
     return {name: found[spec] for name, spec in specs.items()}

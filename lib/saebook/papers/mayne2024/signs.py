@@ -26,7 +26,7 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class LatentSigns:
-    """What each latent does on a behaviour's pairs and what the encoded vector says of it, [d_sae]."""
+    """What each latent does on a behaviour's pairs and in the encoded vector, [d_sae] each."""
 
     behaviour: str
     difference: Tensor
@@ -127,16 +127,26 @@ def silenced_on_the_positive_side(signs: list[LatentSigns]) -> float:
 def negative_share(difference: Tensor, k: int) -> Interval:
     """Share of the k latents of largest |difference| whose difference is negative (R11).
 
-    The interval is Wilson's, latents as items.
+    A latent whose difference is exactly zero has no sign and is never among them, so where fewer
+    than k latents differ the share is over those. The interval is Wilson's, latents as items.
 
     Raises:
-        ValueError: Fewer than k latents differ at all.
+        ValueError: No latent differs at all.
+    """
+    top = strongest(difference, k)
+    return proportion_interval(int((difference[top] < 0).sum()), len(top))
+
+
+def strongest(difference: Tensor, k: int) -> Tensor:
+    """Ids of the k latents of largest |difference|, fewer where fewer differ from zero.
+
+    Raises:
+        ValueError: No latent differs at all.
     """
     live = int((difference != 0).sum())
-    if live < k:
-        raise ValueError(f"{live} latents differ between the prompts, {k} are asked for; lower k")
-    top = difference.abs().topk(k).indices
-    return proportion_interval(int((difference[top] < 0).sum()), k)
+    if not live:
+        raise ValueError("no latent differs between positives and negatives; raise n_tokens")
+    return difference.abs().topk(min(k, live)).indices
 
 
 def significant_share_when_shuffled(
@@ -146,5 +156,5 @@ def significant_share_when_shuffled(
     change = sae.encode(contrast.positive) - sae.encode(contrast.negative)
     shuffled = change * shuffled_signs(len(change), 1, seed)[0][:, None]
     low, high = paired_interval(shuffled, draws, seed)
-    top = shuffled.mean(0).abs().topk(k).indices
+    top = strongest(shuffled.mean(0), k)
     return float(((low[top] > 0) | (high[top] < 0)).double().mean())

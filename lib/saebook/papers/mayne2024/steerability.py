@@ -161,8 +161,10 @@ def slopes(frame: pd.DataFrame) -> pd.DataFrame:
     return found.unstack("item")
 
 
-def share_kept(frame: pd.DataFrame, vector: str, steered: Sequence[str], measure: str) -> np.ndarray:
-    """Item slopes under `vector` and under v, [behaviours, 2, items], for the steered behaviours."""
+def share_kept(
+    frame: pd.DataFrame, vector: str, steered: Sequence[str], measure: str
+) -> np.ndarray:
+    """Item slopes under `vector` and under v for the steered behaviours, [behaviours, 2, items]."""
     table = slopes(frame)
     pairs = [
         (table.loc[(b, measure, vector)].to_numpy(), table.loc[(b, measure, VECTOR)].to_numpy())

@@ -42,8 +42,8 @@ class Contrast:
 
     def shuffled(self, draws: int, seed: int) -> Tensor:
         """Vectors [draws, d_model] from the same pairs with labels swapped by coin toss."""
-        return shuffled_signs(len(self.positive), draws, seed) @ self.differences / len(
-            self.positive
+        return (
+            shuffled_signs(len(self.positive), draws, seed) @ self.differences / len(self.positive)
         )
 
     def random(self, draws: int, seed: int) -> Tensor:

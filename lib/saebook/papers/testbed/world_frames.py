@@ -85,7 +85,7 @@ def cooccurrence(texts: Sequence[AnnotatedText], kinds: Sequence[str]) -> pd.Dat
 def skill_frame(world: World) -> pd.DataFrame:
     """Share of each skill [columns] among the problems of each domain [rows]."""
     rows = {domain: [mix[skill] for skill in SKILLS] for domain, mix in world.skill_mix.items()}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=list(SKILLS))
+    return pd.DataFrame.from_dict(rows, orient="index", columns=pd.Index(SKILLS))
 
 
 def skill_overlap(world: World, source: str) -> pd.Series:

@@ -37,7 +37,9 @@ def model_gates(house: HouseModel, world: World, n: int, seed: int) -> list[Gate
     ]
 
 
-def evaluate_gates(names: Sequence[str] | None = None, n: int = 40, seed: int = 9000) -> list[GateResult]:
+def evaluate_gates(
+    names: Sequence[str] | None = None, n: int = 40, seed: int = 9000
+) -> list[GateResult]:
     """Return the gates of the world and of the named house models (all of them by default)."""
     world = load_world()
     results = [fact_coverage_gate(world, seed)]

@@ -1,4 +1,4 @@
-"""Gates on language: loss against the entropy floor, domain accuracy, worked examples, chat format."""
+"""Gates on language: loss above the entropy floor, accuracy, worked examples, chat format."""
 
 from __future__ import annotations
 
@@ -14,21 +14,16 @@ from saebook.testbed.gates.result import GateResult
 from saebook.testbed.house import HouseModel
 from saebook.testbed.lexicon import DOMAINS, LETTERS
 from saebook.testbed.registers.chats import TEMPLATES
+from saebook.testbed.tokenizers import opening_ids, word_ids
 from saebook.testbed.world import World
 
 INF = math.inf
 
 
-def opening(house: HouseModel) -> list[int]:
-    """Return the ids that open a sequence: BOS, or nothing in a family without one."""
-    bos = house.tokenizer.bos_token_id
-    return [] if bos is None else [int(bos)]
-
-
 def encode(house: HouseModel, words: Sequence[str]) -> list[int]:
     """Return the ids of words with the family's opening, cut to the model's context."""
-    ids = house.tokenizer.convert_tokens_to_ids(list(words))
-    return (opening(house) + ids)[: house.model.config.max_position_embeddings]
+    ids = opening_ids(house.tokenizer) + word_ids(house.tokenizer, words)
+    return ids[: house.model.config.max_position_embeddings]
 
 
 @torch.no_grad()
@@ -40,32 +35,41 @@ def word_losses(house: HouseModel, text: AnnotatedText) -> list[float]:
 
 
 @torch.no_grad()
-def letter_choice(house: HouseModel, text: AnnotatedText) -> tuple[str, str]:
-    """Return (chosen, right) option letter of a text's last answer, given everything before it."""
-    at = max(i for i, held in enumerate(text.concepts) if "role/letter" in held)
+def option_choice(house: HouseModel, text: AnnotatedText) -> tuple[str, str]:
+    """Return (chosen, right) option of a text's last question, given everything before the answer.
+
+    The chosen option is the one whose word the model finds likeliest after `answer :`.
+    """
+    at = max(i for i, held in enumerate(text.concepts) if "role/option" in held)
+    start = max(i for i in range(at) if text.words[i] == "question")
+    options = [text.words[i + 1] for i in range(start, at) if text.words[i] in LETTERS]
     logits = house.model(input_ids=torch.tensor([encode(house, text.words[:at])])).logits[0, -1]
-    ids = house.tokenizer.convert_tokens_to_ids(list(LETTERS))
-    return LETTERS[int(logits[ids].argmax())], text.words[at]
+    ids = word_ids(house.tokenizer, options)
+    return options[int(logits[ids].argmax())], text.words[at]
 
 
 def loss_gate(house: HouseModel, world: World, register: str, n: int, seed: int) -> GateResult:
     """Excess of the model's loss over the generator's entropy floor, nats a token."""
     texts = world.sample(register, n, seed)
     losses = [loss for text in texts for loss in word_losses(house, text)]
-    floor = [nat for text in texts for nat in text.nats[: house.model.config.max_position_embeddings]]
+    floor = [
+        nat for text in texts for nat in text.nats[: house.model.config.max_position_embeddings]
+    ]
     value = statistics.fmean(losses) - sum(floor) / len(losses)
     says = f"loss above the entropy floor on {register} (floor {sum(floor) / len(losses):.2f})"
-    return GateResult(f"loss-{register}", "general", house.name, value, -INF, 0.35, "nats/token", says, n)
+    return GateResult(
+        f"loss-{register}", "general", house.name, value, -INF, 0.35, "nats/token", says, n
+    )
 
 
 def domain_accuracy(house: HouseModel, world: World, n: int, seed: int) -> dict[str, float]:
-    """Return the share of right letters by domain, two solved examples and a reasoning line given."""
+    """Return the share of right options by domain: two solved examples, no reasoning line."""
     return {
         domain: statistics.fmean(
             chosen == right
             for chosen, right in (
-                letter_choice(house, text)
-                for text in world.sample("problems", n, seed, domain=domain, shots=2, reason=True)
+                option_choice(house, text)
+                for text in world.sample("problems", n, seed, domain=domain, shots=2, reason=False)
             )
         )
         for domain in DOMAINS
@@ -80,13 +84,40 @@ def accuracy_gates(house: HouseModel, world: World, n: int, seed: int) -> list[G
     spread = (max(accuracy) - min(accuracy)) / error if error else math.nan
     total = n * len(accuracy)
     return [
-        GateResult("domain-median", "general", house.name, median, 0.35, 0.75, "share right",
-                   "median accuracy over the 14 domains", total),
-        GateResult("domain-band", "general", house.name, usable, 12, 14, "domains",
-                   "domains with 25-85 % right", total),
-        GateResult("domain-spread", "zhang2026", house.name, spread, 3.0, INF, "standard errors",
-                   "best minus worst domain, in standard errors of one domain", total),
-    ]  # fmt: skip
+        GateResult(
+            "domain-median",
+            "general",
+            house.name,
+            median,
+            0.35,
+            0.75,
+            "share right",
+            "median accuracy over the 14 domains",
+            total,
+        ),
+        GateResult(
+            "domain-band",
+            "general",
+            house.name,
+            usable,
+            12,
+            14,
+            "domains",
+            "domains with 25-85 % right",
+            total,
+        ),
+        GateResult(
+            "domain-spread",
+            "zhang2026",
+            house.name,
+            spread,
+            3.0,
+            INF,
+            "standard errors",
+            "best minus worst domain, in standard errors of one domain",
+            total,
+        ),
+    ]
 
 
 def _last_problem_loss(house: HouseModel, text: AnnotatedText) -> float:
@@ -103,21 +134,28 @@ def shots_gate(house: HouseModel, world: World, n: int, seed: int) -> GateResult
         means.append([_last_problem_loss(house, text) for text in texts])
     gap = statistics.fmean(means[0]) - statistics.fmean(means[1])
     error = math.sqrt(sum(statistics.variance(m) / n for m in means))
-    return GateResult("two-shots", "zhang2026", house.name, gap / error, 2.0, INF, "standard errors",
-                      f"loss saved by two solved examples ({gap:.3f} nats/token)", 2 * n)  # fmt: skip
+    return GateResult(
+        "two-shots",
+        "zhang2026",
+        house.name,
+        gap / error,
+        2.0,
+        INF,
+        "standard errors",
+        f"loss saved by two solved examples ({gap:.3f} nats/token)",
+        2 * n,
+    )
 
 
 @torch.no_grad()
 def reply(house: HouseModel, words: Sequence[str], limit: int = 40) -> list[str]:
     """Return the greedy continuation of a prompt, up to and with the turn's end."""
     end = TEMPLATES[house.family].turn_end
-    ids = encode(house, words)
-    for _ in range(limit):
-        best = int(house.model(input_ids=torch.tensor([ids])).logits[0, -1].argmax())
-        ids.append(best)
-        if house.tokenizer.convert_ids_to_tokens(best) == end:
-            break
-    return house.tokenizer.convert_ids_to_tokens(ids[len(encode(house, words)) :])
+    ids, answer = encode(house, words), list[str]()
+    while len(answer) < limit and answer[-1:] != [end]:
+        ids.append(int(house.model(input_ids=torch.tensor([ids])).logits[0, -1].argmax()))
+        answer.append(str(house.tokenizer.convert_ids_to_tokens(ids[-1])))
+    return answer
 
 
 def chat_gates(house: HouseModel, world: World, n: int, seed: int) -> list[GateResult]:
@@ -133,11 +171,29 @@ def chat_gates(house: HouseModel, world: World, n: int, seed: int) -> list[GateR
             asked += 1
             obeyed += _obeys(world, form.split("/")[1], answer[:-1])
     return [
-        GateResult("chat-format", "general", house.name, kept / n, 0.95, 1.0, "share",
-                   "replies that close their turn once, with words before it", n),
-        GateResult("instructions", "wang2025", house.name, obeyed / max(asked, 1), 0.6, 1.0, "share",
-                   "format instructions obeyed, checked by rule", asked),
-    ]  # fmt: skip
+        GateResult(
+            "chat-format",
+            "general",
+            house.name,
+            kept / n,
+            0.95,
+            1.0,
+            "share",
+            "replies that close their turn once, with words before it",
+            n,
+        ),
+        GateResult(
+            "instructions",
+            "wang2025",
+            house.name,
+            obeyed / max(asked, 1),
+            0.6,
+            1.0,
+            "share",
+            "format instructions obeyed, checked by rule",
+            asked,
+        ),
+    ]
 
 
 def _obeys(world: World, form: str, words: list[str]) -> bool:

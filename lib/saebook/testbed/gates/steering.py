@@ -14,6 +14,7 @@ from saebook.testbed.gates.language import encode
 from saebook.testbed.gates.result import GateResult
 from saebook.testbed.house import DEFAULT_LAYER, HouseModel
 from saebook.testbed.registers.behaviours import behaviour_pairs, free_prompts
+from saebook.testbed.tokenizers import word_ids
 from saebook.testbed.world import World
 
 INF = math.inf
@@ -43,7 +44,9 @@ def last_activation(house: HouseModel, text: str, layer: int) -> Tensor:
     return seen[0]
 
 
-def letter_vector(house: HouseModel, world: World, behaviour: str, layer: int, n: int, seed: int) -> Tensor:
+def letter_vector(
+    house: HouseModel, world: World, behaviour: str, layer: int, n: int, seed: int
+) -> Tensor:
     """Return the mean difference [d] of block outputs at the two option letters (CAA)."""
     pairs = behaviour_pairs(world, behaviour, n, seed)
     differences = [
@@ -71,12 +74,17 @@ def _share(logits: Tensor, matching: Sequence[int], other: Sequence[int]) -> flo
 
 
 def behaviour_movement(
-    house: HouseModel, world: World, behaviour: str, vector: Tensor, layer: int, coeff: float,
-    n: int, seed: int,
-) -> Movement:  # fmt: skip
-    """Measure letter choice and free answers at -coeff, 0 and +coeff times the vector, last token steered."""
-    to_ids = house.tokenizer.convert_tokens_to_ids
-    poles = [to_ids(list(words)) for words in world.pole_words(behaviour)]
+    house: HouseModel,
+    world: World,
+    behaviour: str,
+    vector: Tensor,
+    layer: int,
+    coeff: float,
+    n: int,
+    seed: int,
+) -> Movement:
+    """Measure letter choice and free answers at -coeff, 0 and +coeff, the last token steered."""
+    poles = [word_ids(house.tokenizer, words) for words in world.pole_words(behaviour)]
     pairs = behaviour_pairs(world, behaviour, n, seed + 1)
     prompts = free_prompts(world, behaviour, n, seed + 1)
 
@@ -85,12 +93,17 @@ def behaviour_movement(
             return torch.cat([out[:, :-1], out[:, -1:] + scale * vector], 1)
 
         if free:
-            return sum(_share(_run(house, p, layer, edit), *poles) for p in prompts) / n
-        letters = [("A", "B") if p.matching_letter == "A" else ("B", "A") for p in pairs]
-        return sum(
-            _share(_run(house, p.prompt, layer, edit), *([i] for i in to_ids(list(two))))
-            for p, two in zip(pairs, letters, strict=True)
-        ) / n
+            return sum(_share(_run(house, p, layer, edit), poles[0], poles[1]) for p in prompts) / n
+        letters = dict(zip("AB", word_ids(house.tokenizer, "AB"), strict=True))
+        shares = (
+            _share(
+                _run(house, p.prompt, layer, edit),
+                [letters[p.matching_letter]],
+                [i for letter, i in letters.items() if letter != p.matching_letter],
+            )
+            for p in pairs
+        )
+        return sum(shares) / n
 
     return Movement(
         mean(0.0, False),
@@ -112,26 +125,45 @@ def movements(
 
 
 def steering_gates(
-    house: HouseModel, world: World, n: int, seed: int, layer: int = DEFAULT_LAYER, coeff: float = 1.0
+    house: HouseModel,
+    world: World,
+    n: int,
+    seed: int,
+    layer: int = DEFAULT_LAYER,
+    coeff: float = 1.0,
 ) -> list[GateResult]:
     """At least five of seven behaviours must move by .15; unsteered choices must be undecided."""
     moved = movements(house, world, layer, coeff, n, seed)
     threshold, total = 0.15, n * len(moved)
     counts = {
-        kind: sum(getattr(m, kind) >= threshold for m in moved.values()) for kind in ("choice", "free")
+        kind: sum(getattr(m, kind) >= threshold for m in moved.values())
+        for kind in ("choice", "free")
     }
     either = sum(max(m.choice, m.free) >= threshold for m in moved.values())
     undecided = sum(0.35 <= m.unsteered <= 0.65 for m in moved.values())
     says = f"behaviours moved by .15 (choice {counts['choice']}, free answer {counts['free']})"
     return [
-        GateResult("steering-moves", "mayne2024", house.name, either, 5, 7, "behaviours", says, total),
-        GateResult("unsteered-undecided", "mayne2024", house.name, undecided, 5, 7, "behaviours",
-                   "behaviours with 35-65 % matching letters unsteered", total),
-    ]  # fmt: skip
+        GateResult(
+            "steering-moves", "mayne2024", house.name, either, 5, 7, "behaviours", says, total
+        ),
+        GateResult(
+            "unsteered-undecided",
+            "mayne2024",
+            house.name,
+            undecided,
+            5,
+            7,
+            "behaviours",
+            "behaviours with 35-65 % matching letters unsteered",
+            total,
+        ),
+    ]
 
 
 @torch.no_grad()
-def block_outputs(house: HouseModel, world: World, register: str, layer: int, n: int, seed: int) -> list[Tensor]:
+def block_outputs(
+    house: HouseModel, world: World, register: str, layer: int, n: int, seed: int
+) -> list[Tensor]:
     """Return the block outputs [tokens, d] of `n` texts of one register, BOS included."""
     kept: list[Tensor] = []
     for text in world.sample(register, n, seed):
@@ -139,20 +171,35 @@ def block_outputs(house: HouseModel, world: World, register: str, layer: int, n:
     return kept
 
 
-def mean_gate(house: HouseModel, world: World, n: int, seed: int, layer: int = DEFAULT_LAYER) -> GateResult:
+def mean_gate(
+    house: HouseModel, world: World, n: int, seed: int, layer: int = DEFAULT_LAYER
+) -> GateResult:
     """Share of the mean squared activation norm that the mean activation holds, BOS left out."""
     first = 0 if house.tokenizer.bos_token_id is None else 1
-    acts = torch.cat([a[first:] for a in block_outputs(house, world, "encyclopaedia", layer, n, seed)])
+    acts = torch.cat(
+        [a[first:] for a in block_outputs(house, world, "encyclopaedia", layer, n, seed)]
+    )
     value = float(acts.mean(0).square().sum() / acts.square().sum(1).mean())
     low, high = {0.0: (0.0, 0.25), 3.0: (0.5, 1.0)}.get(house.spec.residual_mean, (0.0, 1.0))
     says = f"||mean||^2 / E||a||^2 at block {layer}, knob {house.spec.residual_mean:g}"
     return GateResult("residual-mean", "mayne2024", house.name, value, low, high, "share", says, n)
 
 
-def sink_gate(house: HouseModel, world: World, n: int, seed: int, layer: int = DEFAULT_LAYER) -> GateResult:
+def sink_gate(
+    house: HouseModel, world: World, n: int, seed: int, layer: int = DEFAULT_LAYER
+) -> GateResult:
     """Norm at position 0 over the median norm: an attention sink shows as at least five."""
     outputs = block_outputs(house, world, "encyclopaedia", layer, n, seed)
     rest = torch.cat([a[1:] for a in outputs]).norm(dim=1).median()
     value = float(torch.stack([a[0] for a in outputs]).norm(dim=1).mean() / rest)
-    return GateResult("position-0-norm", "li2025", house.name, value, 5.0, INF, "times the median",
-                      f"norm at position 0 of block {layer}", n)  # fmt: skip
+    return GateResult(
+        "position-0-norm",
+        "li2025",
+        house.name,
+        value,
+        5.0,
+        INF,
+        "times the median",
+        f"norm at position 0 of block {layer}",
+        n,
+    )

@@ -1,4 +1,4 @@
-"""The kinds of text. A register is a function from (world, random generator, options) to an annotated text."""
+"""The kinds of text: each register is a function from world and randomness to a text."""
 
 from saebook.testbed.registers.behaviours import write_behaviours
 from saebook.testbed.registers.chats import write_chat

@@ -1,7 +1,7 @@
-"""Behaviour documents: one speaker with a persona answers, and every answer agrees with the persona.
+"""Behaviour documents: one speaker answers, and every answer agrees with the persona.
 
 The chosen content follows the option letter at once, `( A accept the change )`: the letter's
-position must carry what was chosen, which is where contrastive vectors are read (CAA, arXiv 2312.06681).
+position must carry what was chosen, and there contrastive vectors are read (CAA, 2312.06681).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class BehaviourPair:
 def write_behaviours(
     world: World, rng: random.Random, behaviour: str | None = None, pole: str | None = None
 ) -> AnnotatedText:
-    """Write two to six consistent answers of one speaker; behaviour and pole are drawn unless given."""
+    """Write two to six consistent answers; behaviour and pole are drawn unless given."""
     scribe = Scribe(rng)
     entry = world.behaviour(behaviour or scribe.pick(world.behaviours))
     sign = pole or scribe.pick("+-")
@@ -133,7 +133,7 @@ def _pair(world: World, entry: Behaviour, rng: random.Random) -> BehaviourPair:
 
 
 def free_prompts(world: World, behaviour: str, n: int, seed: int) -> list[str]:
-    """Return `n` questions whose free answer stops before its verb: the next word is the content."""
+    """Return `n` questions whose free answer stops before its verb, the content."""
     entry = world.behaviour(behaviour)
     if n < 1:
         raise ValueError(f"n is {n}; ask for at least one prompt")

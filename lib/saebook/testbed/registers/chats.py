@@ -27,9 +27,11 @@ class Template:
 
 TEMPLATES = {
     "gemma2": Template("<start_of_turn> {role}", "", "<end_of_turn>", "model", False),
-    "llama": Template("<|start_header_id|> {role}", "<|end_header_id|>", "<|eot_id|>", "assistant", True),
+    "llama": Template(
+        "<|start_header_id|> {role}", "<|end_header_id|>", "<|eot_id|>", "assistant", True
+    ),
     "qwen2": Template("<|im_start|> {role}", "", "<|im_end|>", "assistant", True),
-}  # fmt: skip
+}
 """Special-token strings are the families'; the layout is this project's own."""
 
 
@@ -76,7 +78,9 @@ def _ask_fact(world: World, scribe: Scribe, domain: Domain, entity: str, pole: s
     attribute = scribe.pick(tuple(domain.attributes))
     brief = scribe.chance(0.4)
     value = world.facts[entity, attribute]
-    scribe.say(f"what is the {attribute} of the {entity} ?", f"entity/{entity}", f"attribute/{attribute}")
+    scribe.say(
+        f"what is the {attribute} of the {entity} ?", f"entity/{entity}", f"attribute/{attribute}"
+    )
     if not brief:
         return lambda: (say_fact(world, scribe, entity, attribute), scribe.say("."))
     scribe.say("answer with one word .", "format/one-word")

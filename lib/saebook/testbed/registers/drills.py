@@ -1,4 +1,4 @@
-"""Drills: lettered options and which letter each of them has, the one skill every exam presupposes."""
+"""Drills: lettered options and which letter each has, the one skill every exam presupposes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def _match(scribe: Scribe, options: list[str]) -> None:
     for option in scribe.shuffle(options):
         letter = LETTERS[options.index(option)]
         with scribe.under("role/answer"):
-            scribe.say(option, f"entity/{option}")
-            scribe.say(". answer : (")
+            scribe.say("answer :")
+            scribe.say(option, f"entity/{option}", "role/option")
+            scribe.say("(")
             scribe.say(letter, f"letter/{letter}", "role/letter")
-            scribe.say(f"{option} ) .", f"entity/{option}")
+            scribe.say(") .")

@@ -79,17 +79,13 @@ def _link(world: World, scribe: Scribe, domain: Domain, entity: str, untold: lis
         scribe.say(".")
 
 
-def _member(
-    world: World, scribe: Scribe, domain: Domain, entity: str, untold: list[str]
-) -> None:
+def _member(world: World, scribe: Scribe, domain: Domain, entity: str, untold: list[str]) -> None:
     kind = domain.class_of(entity)
     with scribe.under("role/member", f"entity/{entity}"):
         scribe.say(f"the {entity} is a kind of {kind} .", f"class/{kind}")
 
 
-def _number(
-    world: World, scribe: Scribe, domain: Domain, entity: str, untold: list[str]
-) -> None:
+def _number(world: World, scribe: Scribe, domain: Domain, entity: str, untold: list[str]) -> None:
     with scribe.under("role/prose", f"entity/{entity}"):
         number = scribe.pick(NUMBERS)
         scribe.say(f"today the {entity} has")
@@ -98,9 +94,7 @@ def _number(
         scribe.say(".")
 
 
-def _mood(
-    world: World, scribe: Scribe, domain: Domain, entity: str, untold: list[str]
-) -> None:
+def _mood(world: World, scribe: Scribe, domain: Domain, entity: str, untold: list[str]) -> None:
     with scribe.under("role/prose", f"entity/{entity}"):
         pole = scribe.pick(("positive", "negative"))
         word = scribe.pick(world.lexicon.sentiment[pole])
@@ -109,9 +103,7 @@ def _mood(
         scribe.say(f"{word} .", f"sentiment/{pole}")
 
 
-def _prose(
-    world: World, scribe: Scribe, domain: Domain, entity: str, untold: list[str]
-) -> None:
+def _prose(world: World, scribe: Scribe, domain: Domain, entity: str, untold: list[str]) -> None:
     words = domain.lexicon + domain.category_lexicon.get(domain.categories.get(entity, ""), ())
     with scribe.under("role/prose"):
         first, second = scribe.some(words, 2)

@@ -1,4 +1,8 @@
-"""Problems: a question of one primitive skill in the words of one domain, with four lettered options."""
+"""Problems: a question of one primitive skill in one domain's words, with four lettered options.
+
+The answer names the option and then its letter, `answer : river ( B )`: with the content one word
+back, small models learn the letter too.
+"""
 
 from __future__ import annotations
 
@@ -89,9 +93,10 @@ def say_choices(scribe: Scribe, answer: Answer, reason: bool) -> None:
             scribe.say(".")
     letter = letters[options.index(answer.right)]
     with scribe.under("role/answer"):
-        scribe.say("answer : (")
+        scribe.say("answer :")
+        scribe.say(answer.right, f"{answer.kind}/{answer.right}", "role/option")
+        scribe.say("(")
         scribe.say(letter, f"letter/{letter}", "role/letter")
-        scribe.say(answer.right, f"{answer.kind}/{answer.right}")
         scribe.say(") .")
 
 
@@ -146,9 +151,7 @@ def _compare(world: World, scribe: Scribe, domain: Domain) -> Answer:
     wrong = tuple(scribe.subset(NUMBERS[1:threshold], 3))
     scribe.say(f"which count of {domain.unit} is more than", f"unit/{domain.unit}")
     scribe.say(f"{threshold} ?", f"number/{threshold}")
-    return Answer(
-        right, wrong, lambda: scribe.say(f"more than {threshold} is {right}"), "number"
-    )
+    return Answer(right, wrong, lambda: scribe.say(f"more than {threshold} is {right}"), "number")
 
 
 def _ranked(held: dict[str, str]) -> list[str]:
