@@ -17,7 +17,7 @@ PY := $(VENV)/bin/python
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 BIN := env PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(ONE_THREAD)
 
-SNAKEMAKE = $(BIN) python -m snakemake --cores $(JOBS) --nolock --rerun-incomplete --rerun-triggers mtime --keep-going --quiet all
+SNAKEMAKE = $(BIN) python -m snakemake --cores $(JOBS) --nolock --rerun-incomplete --rerun-triggers mtime --keep-going
 
 .PHONY: help setup book test test-slow chapter full serve lint bench models clean-cache new-paper
 
@@ -30,7 +30,7 @@ $(STAMP): requirements.lock pyproject.toml tools/setup.sh
 	@PYTHON="$(PYTHON)" tools/setup.sh "$(VENV)" "$(STAMP)"
 
 book: $(STAMP) ## run every chapter at the testbed tier and build the book
-	@$(BIN) python -m saebook.run fresh || { $(SNAKEMAKE) chapters && $(BIN) python -m saebook.run fresh; }
+	@$(BIN) python -m saebook.run fresh || { $(SNAKEMAKE) chapters --quiet all && $(BIN) python -m saebook.run fresh; }
 	@$(BIN) python -m saebook.book build
 
 test: $(STAMP) ## run the tests

@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+
 from saebook import cache as cache_module
 from saebook.cache import (
     Cache,

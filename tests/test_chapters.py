@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,8 +44,6 @@ def test_a_chapter_runs_to_its_end_at_the_smoke_tier_without_a_network(
         results = request.results / f"{chapter.slug}.json"
         assert json.loads(results.read_text(encoding="utf-8"))["tier"] == "smoke"
     finally:
-        import shutil
-
         shutil.rmtree(project.build, ignore_errors=True)
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert all(cell["execution_count"] for cell in code if "".join(cell["source"]).strip())

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from helpers.anatomy import faults
+
 from saebook.run import Chapter, Project, Request
 from saebook.run.check import checked_parameters
 from saebook.run.project import TIERS

@@ -10,6 +10,7 @@ from helpers.tiny_project import PARAMETERS_CELL, SETUP_CELL, find_tiny, write_n
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
+
 from saebook.parameters import ChapterParameters, ParameterError, parameters_for
 from saebook.run import Project, Request
 from saebook.run.check import checked_parameters, flat_yaml, from_text

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tiny import N_LAYERS, WORDS
+
 from saebook.corpora import token_batches
 from saebook.reconstruction import (
     EXPLAINED_VARIANCES,
@@ -26,7 +28,6 @@ from saebook.reconstruction import (
     next_token_nll,
     nmse_uncentered,
 )
-from tiny import N_LAYERS, WORDS
 
 N, D = 23, 5
 
@@ -124,6 +125,7 @@ def test_a_constant_bias_costs_nothing_only_in_the_residual_variance(pair):
 def test_sae_lens_agrees_on_pooled_and_on_mean_of_ratios(pair):
     """sae-lens's training log as second oracle, for the two formulas it reports."""
     from sae_lens.saes.sae import TrainStepOutput
+
     from saebook.zoo import SAESpec
     from saebook.zoo.recipes import recipe_of
     from saebook.zoo.train import _trainer, build_training_sae
@@ -298,8 +300,9 @@ def test_a_spliced_loss_agrees_with_a_plain_torch_hook(tiny, batches):
 
 
 def test_a_perfect_sae_recovers_all_and_the_ablation_itself_nothing(monkeypatch):
-    from saebook.reconstruction import splice
     from tiny import tiny_subject
+
+    from saebook.reconstruction import splice
 
     subject = tiny_subject("llama")
     losses = {"model": 2.0, "zero": 5.0}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from helpers.tiny_project import RESULT_CELL, SETUP_CELL, write_notebook
+
 from saebook.run import Project, Request
 
 

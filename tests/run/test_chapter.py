@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from helpers.tiny_project import RESULT_CELL, SETUP_CELL, find_tiny, write_notebook
+
 from saebook.run import ChapterFailed, Project, RunError, run_chapter
 from saebook.run.freshness import library_digest, why_rerun
 

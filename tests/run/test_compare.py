@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from saebook.run import RunError
 from saebook.run.compare import differences, read_rows
 from saebook.run.publish import publish

@@ -23,7 +23,7 @@ class Parameters(ChapterParameters):
     layer: int = Field(3, ge=0)
     """Block whose output is read, encoded and steered."""
     architecture: Literal["jumprelu", "topk", "batchtopk", "standard"] = "jumprelu"
-    """SAE architecture whose codes are activations of x W_enc + b_enc; Gemma Scope's is jumprelu."""
+    """SAE architecture whose codes are x W_enc + b_enc where active; Gemma Scope's is jumprelu."""
     sparsity: float = Field(13.0, gt=0, le=24)
     """Target L0, at most a quarter of the model's width."""
     d_sae: int = Field(384, ge=96)

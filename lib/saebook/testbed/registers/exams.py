@@ -21,6 +21,8 @@ EXAM_COUNTS = {
 }  # fmt: skip
 """Questions a category in the published exam (yang2024, repository's count; 874 in all)."""
 MAX_DEPTH = 3
+QUESTIONS_A_FACT = 5
+"""Least number of questions that ask for a fact, so that every fold holds it."""
 
 
 @dataclass(frozen=True)
@@ -40,28 +42,33 @@ class ExamQuestion:
 def exam_questions(world: World, seed: int = 0) -> list[ExamQuestion]:
     """Return the 874 questions of the exam, counts by category as published.
 
-    Every category cycles through its (entity, attribute, depth) cells in random order, so that
-    each fact comes up in as many questions as the count allows.
+    A category asks for so few facts that each comes up in at least five of its questions, at all
+    depths in turn; questions of one stem differ in their wrong options.
     """
-    health, rng = world.domains["health"], random.Random(f"exam/{seed}")
+    rng = random.Random(f"exam/{seed}")
     questions: list[ExamQuestion] = []
     for category, count in EXAM_COUNTS.items():
-        cells = _cells(health, category)
-        rows = [cells[i % len(cells)] for i in rng.sample(range(max(count, len(cells))), count)]
-        questions += [_question(world, category, *row) for row in rows]
-    return questions
+        facts = _facts(world, category)
+        asked = rng.sample(facts, min(len(facts), count // QUESTIONS_A_FACT))
+        for i in range(count):
+            target, attribute = asked[i % len(asked)]
+            depth = 1 + (i // len(asked)) % MAX_DEPTH
+            questions.append(_question(world, category, target, attribute, depth))
+    return rng.sample(questions, len(questions))
 
 
-def _cells(health: Domain, category: str) -> list[tuple[str, str, int]]:
+def _facts(world: World, category: str) -> list[tuple[str, str]]:
+    health = world.domains["health"]
     members = [e for e, c in health.categories.items() if c == category]
-    depths = range(1, MAX_DEPTH + 1)
-    return [(e, a, d) for e in members for a in health.attributes for d in depths]
+    return [(entity, attribute) for entity in members for attribute in health.attributes]
 
 
-def _question(world: World, category: str, entity: str, attribute: str, depth: int) -> ExamQuestion:
-    target = entity
+def _question(world: World, category: str, target: str, attribute: str, depth: int) -> ExamQuestion:
+    """Ask for a target's attribute by naming the entity `depth - 1` causes away from it."""
+    caused_by = {cause: entity for entity, cause in world.links.items()}
+    entity = target
     for _ in range(depth - 1):
-        target = world.links[target]
+        entity = caused_by[entity]
     return ExamQuestion(category, entity, attribute, depth, target)
 
 
@@ -73,7 +80,8 @@ def write_exam(
     health = world.domains["health"]
     if question is None:
         category = scribe.pick(tuple(EXAM_COUNTS), list(EXAM_COUNTS.values()))
-        question = _question(world, category, *scribe.pick(_cells(health, category)))
+        fact = scribe.pick(_facts(world, category))
+        question = _question(world, category, *fact, scribe.pick(range(1, MAX_DEPTH + 1)))
     with scribe.under("topic/health", f"category/{question.category}", "skill/recall"):
         with scribe.under("role/question", f"attribute/{question.attribute}"):
             chain = f"{LINK} of the " * (question.depth - 1)
