@@ -56,6 +56,7 @@ lint: $(STAMP) ## style, types, floors of the library, notebook anatomy, spellin
 	@$(BIN) pyright
 	@$(BIN) lint-imports
 	@$(BIN) python -m pytest -q tests/test_notebooks.py
+	@$(BIN) python -m saebook.book readme --check
 	@$(BIN) codespell
 
 bench: $(STAMP) ## measure speed

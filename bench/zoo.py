@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from saebook.zoo import ARCHITECTURES, HouseSource, SAESpec, get_saes, house_grid
 from saebook.zoo.harvest import Harvest, harvest
 from saebook.zoo.recipes import recipe_of

@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+
 from saebook.run.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]

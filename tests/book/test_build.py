@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from saebook.book.build import build, check, html_folder
 from saebook.book.errors import BookError
 

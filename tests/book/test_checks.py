@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from saebook.book.checks import check_pages, require
 from saebook.book.errors import BookError
 

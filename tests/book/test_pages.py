@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+
 from saebook.book.answers import load_papers
 from saebook.book.api import reference
 from saebook.book.errors import BookError

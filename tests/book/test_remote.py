@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+
 from saebook.book.config import staged_config
 from saebook.book.errors import BookError
 from saebook.book.remote import Address, address_of, public_url

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import yaml
+
 from saebook.book.config import read_yaml
 from saebook.book.errors import BookError
 from saebook.book.scoreboard import BEGIN, END, update_readme, with_block

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
+
 from saebook.claims.schema import Ledger
 
 _TEST = {

@@ -1,6 +1,7 @@
 """The chapter's scorecard and the book's scoreboard."""
 
 import pytest
+
 from saebook.claims import scoreboard
 from saebook.claims.results import Results, ResultsError
 from saebook.claims.schema import BLOCKS, Ledger

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from saebook.claims.ledger import SLUGS, load_all
 from saebook.claims.schema import Test, Unanswered
 from saebook.paths import claims_dir

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from saebook.claims.results import Results, ResultsError, load_results
 from saebook.claims.schema import Ledger
 from saebook.claims.stable_json import write_json

@@ -5,6 +5,7 @@ import datetime
 
 import pytest
 import yaml
+
 from saebook.claims.ledger import LedgerError, read_ledger
 from saebook.claims.schema import Ledger
 from saebook.claims.verdicts import Verdict

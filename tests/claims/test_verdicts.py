@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
+
 from saebook.claims.rules import AnyRule
 from saebook.claims.simple_rules import Measured, SimpleRule
 from saebook.claims.verdicts import RANK, Verdict, decide, judge, judge_one

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from saebook.claims import load_ledger
 from saebook.papers.mayne2024 import audit, fingerprint, tables
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from saebook.papers.mayne2024 import signs
 from saebook.papers.mayne2024.arms import Arm, control_overlaps, median_overlap, overlap_cells
 from saebook.papers.mayne2024.construction import build_construction, known_answers, readings

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+
 from saebook.papers.mayne2024 import gates, steerability
 from saebook.papers.mayne2024.construction import MadeUpSAE
 from saebook.papers.mayne2024.parameters import Parameters, even_grid

@@ -10,9 +10,10 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent))  # so that tests can import `synthetic`
 
+from synthetic import HOOK, SyntheticSource, small_spec
+
 from saebook.zoo.harvest import Harvest, harvest
 from saebook.zoo.train import fit, to_inference
-from synthetic import HOOK, SyntheticSource, small_spec
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from saebook.zoo import SAESpec
 from saebook.zoo.spec import StreamSpec
-from torch import Tensor
 
 D_IN = 16
 HOOK = "blocks.1.hook_resid_post"

@@ -6,11 +6,12 @@ import copy
 
 import pytest
 import torch
+from safetensors.torch import load_file
+
 from saebook.reconstruction import fvu_pooled, l0
 from saebook.zoo import ARCHITECTURES
 from saebook.zoo.calibrate import threshold_for_l0
 from saebook.zoo.files import load_sae, save_sae
-from safetensors.torch import load_file
 
 INDEPENDENT = [a for a in ARCHITECTURES if a != "batchtopk"]
 BOTH = pytest.mark.parametrize("subtract", [False, True])

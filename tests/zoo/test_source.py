@@ -6,12 +6,13 @@ from itertools import islice
 
 import pytest
 import torch
+from synthetic import small_spec
+from tiny import D_MODEL, WORDS, tiny_subject
+
 from saebook.activations import capture
 from saebook.zoo import HouseSource, get_saes
 from saebook.zoo.source import CORPORA, house_texts
 from saebook.zoo.validity import concept_labels, validity_report
-from synthetic import small_spec
-from tiny import D_MODEL, WORDS, tiny_subject
 
 TEXTS = [" ".join(WORDS[(i * 7 + j) % len(WORDS)] for j in range(3 + i % 9)) for i in range(160)]
 

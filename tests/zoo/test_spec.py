@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from synthetic import small_spec
+
 from saebook.zoo import ARCHITECTURES, SAESpec, house_grid
 from saebook.zoo.recipes import RECIPES, recipe_of
-from synthetic import small_spec
 
 
 @pytest.mark.parametrize(

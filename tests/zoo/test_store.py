@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from synthetic import SyntheticSource, small_spec
+
 from saebook.zoo import find_saes, get_saes, store
 from saebook.zoo.store import key_of, ship
-from synthetic import SyntheticSource, small_spec
 
 TESTS = Path(__file__).parent
 

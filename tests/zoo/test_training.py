@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from synthetic import D_IN, HOOK, SyntheticSource, small_spec, synthetic_activations
+
 from saebook.reconstruction import fvu_pooled, l0
 from saebook.zoo import ARCHITECTURES
 from saebook.zoo.backend import SAE_TRAINING_CLASS_REGISTRY, L0Controlled
@@ -17,7 +19,6 @@ from saebook.zoo.train import (
     to_inference,
     training_tokens,
 )
-from synthetic import D_IN, HOOK, SyntheticSource, small_spec, synthetic_activations
 
 
 def _weights(sae):

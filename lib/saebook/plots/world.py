@@ -26,9 +26,11 @@ def concept_zipf(ax: Axes, frame: pd.DataFrame, kinds: tuple[str, ...] = ()) -> 
     seen = frame[frame["share"] > 0]
     if seen.empty:
         raise ValueError("concept_zipf: no concept occurs; sample more texts")
-    _ranked(ax, seen["share"].to_numpy(float), color=COLORS["random"], label="all", linewidth=4)
+    _ranked(
+        ax, np.asarray(seen["share"], dtype=float), color=COLORS["random"], label="all", linewidth=4
+    )
     for i, kind in enumerate(kinds):
-        rows = seen.loc[seen["kind"] == kind, "share"].to_numpy(float)
+        rows = np.asarray(seen.loc[seen["kind"] == kind, "share"], dtype=float)
         color, marker = COLORS[_CYCLE[i % 8]], _MARKERS[i % 8]
         _ranked(ax, rows, color=color, label=kind, marker=marker, markersize=3, linewidth=1)
     ax.set_xscale("log")

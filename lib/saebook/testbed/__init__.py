@@ -14,11 +14,18 @@ if TYPE_CHECKING:
         HouseModel,
         HouseSpec,
         load_house_model,
+        shipped_models,
     )
 
 _NEEDS_TORCH = {
-    "DEFAULT_LAYER", "DEFAULT_MODEL", "HOUSE_MODELS", "HouseModel", "HouseSpec", "load_house_model",
-}  # fmt: skip
+    "DEFAULT_LAYER",
+    "DEFAULT_MODEL",
+    "HOUSE_MODELS",
+    "HouseModel",
+    "HouseSpec",
+    "load_house_model",
+    "shipped_models",
+}
 
 __all__ = [
     "DEFAULT_LAYER",
@@ -35,7 +42,8 @@ __all__ = [
     "free_prompts",
     "load_house_model",
     "load_world",
-]  # fmt: skip
+    "shipped_models",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -133,6 +133,11 @@ def model_folder(name: str) -> Path:
     return Path(str(resources.files("saebook.testbed"))) / "models" / house_spec(name).name
 
 
+def shipped_models() -> list[str]:
+    """Return the names of the models whose weights are there, in the order of `HOUSE_MODELS`."""
+    return [name for name in HOUSE_MODELS if (model_folder(name) / "card.json").exists()]
+
+
 @lru_cache(maxsize=4)
 def load_house_model(name: str) -> HouseModel:
     """Load a shipped model in float32, in evaluation mode.

@@ -54,6 +54,16 @@ def vectors_reliable(arms: Sequence[Arm], seed: int) -> bool:
     return all(arm.reliable_behaviours(seed) >= ENOUGH for arm in arms)
 
 
+def default_component(mean3_share: float, mean0_share: float) -> bool:
+    """Whether the mean is able to dominate in the one model and unable to in the other.
+
+    Args:
+        mean3_share: ||mean||^2 / E||a||^2 where the residual mean is three token norms.
+        mean0_share: The same where it is none.
+    """
+    return mean3_share >= 0.5 and mean0_share <= 0.25
+
+
 def behaviours_steer(moves: pd.DataFrame, measure: str) -> list[str]:
     """Behaviours whose matching share rises by at least 0.15 from -v to +v under a measure."""
     own = moves[moves["measure"] == measure]

@@ -36,7 +36,7 @@ class Parameters(ChapterParameters):
     """Ordinary tokens whose norms and activations are the reference."""
     n_prompts: int = Field(40, ge=4)
     """Held-out prompts a behaviour and measure."""
-    measure: Literal["letter", "free"] = "letter"
+    measure: Literal["letter", "free"] = "free"
     """Which steerability decides R13; both are reported."""
     coeff_max: float = Field(2.0, gt=0)
     """Largest steering coefficient, in multiples of the vector."""

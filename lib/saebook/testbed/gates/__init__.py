@@ -8,7 +8,7 @@ from saebook.testbed.gates.exams import depth_gate, fact_coverage_gate
 from saebook.testbed.gates.language import accuracy_gates, chat_gates, loss_gate, shots_gate
 from saebook.testbed.gates.result import GateResult
 from saebook.testbed.gates.steering import mean_gate, sink_gate, steering_gates
-from saebook.testbed.house import HOUSE_MODELS, HouseModel, load_house_model
+from saebook.testbed.house import HouseModel, load_house_model, shipped_models
 from saebook.testbed.training import BASE_MIX
 from saebook.testbed.world import World, load_world
 
@@ -40,9 +40,9 @@ def model_gates(house: HouseModel, world: World, n: int, seed: int) -> list[Gate
 def evaluate_gates(
     names: Sequence[str] | None = None, n: int = 40, seed: int = 9000
 ) -> list[GateResult]:
-    """Return the gates of the world and of the named house models (all of them by default)."""
+    """Return the gates of the world and of the named house models (all shipped ones by default)."""
     world = load_world()
     results = [fact_coverage_gate(world, seed)]
-    for name in names or HOUSE_MODELS:
+    for name in names or shipped_models():
         results += model_gates(load_house_model(name), world, n, seed)
     return results
