@@ -71,7 +71,7 @@ def grid_against_singles(specs: list[SAESpec], singles: int) -> dict[str, Any]:
     source = HouseSource()
     source.subject_digest(specs[0].subject)  # loads the model outside the clock
     with tempfile.TemporaryDirectory() as root:
-        options = {"use_shipped": False, "progress": False}
+        options: dict[str, Any] = {"use_shipped": False, "progress": False}
         together = seconds(lambda: get_saes(specs, source, cache_root=Path(root, "one"), **options))
         step = max(1, len(specs) // singles)
         chosen = specs[::step][:singles]

@@ -68,7 +68,15 @@ def overlap_by_model(ax: Axes, frame: pd.DataFrame, k: int = 5) -> Axes:
         rows = frame[frame["kind"] == kind]
         spread = 0.02 * (rows.groupby("model").cumcount().to_numpy() - 3)
         at = rows["model"].map(models.index).to_numpy(float) + shift + spread
-        ax.scatter(at, rows["shared"], s=18, alpha=0.8, label=kind, **style)
+        ax.scatter(
+            at,
+            rows["shared"],
+            s=18,
+            alpha=0.8,
+            label=kind,
+            color=style["color"],
+            marker=style["marker"],
+        )
     ax.set_xticks(range(len(models)), models)
     ax.set(ylim=(-0.3, k + 0.3), ylabel=f"latents shared with SAE(0), of {k}")
     ax.legend(fontsize=7)
@@ -84,7 +92,8 @@ def projections(ax: Axes, frame: pd.DataFrame) -> Axes:
     """
     held = {name: rows.to_numpy() for name, rows in frame.groupby("group", sort=False)["value"]}
     prompts = [held.pop("positive prompts"), held.pop("negative prompts")]
-    bins = np.linspace(*np.quantile(np.concatenate(prompts), [0, 1]), 31).tolist()
+    values = np.concatenate(prompts)
+    bins = np.linspace(float(values.min()), float(values.max()), 31).tolist()
     ax.hist(prompts[0], bins=bins, color=COLORS["ours"], alpha=0.6, label="positive prompts")
     ax.hist(
         prompts[1], bins=bins, color=COLORS["bad"], alpha=0.6, hatch="//", label="negative prompts"

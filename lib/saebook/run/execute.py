@@ -21,6 +21,7 @@ from saebook.run.progress import Progress
 
 KERNEL = "python3"
 ENGINE = "saebook"
+QUIET_KERNEL = ["--IPKernelApp.log_level=ERROR"]
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 STEADY = {
     "WANDB_MODE": "disabled",
@@ -113,6 +114,7 @@ def executed(
                 cwd=str(scratch),
                 execution_timeout=timeout,
                 watch=watch,
+                extra_arguments=QUIET_KERNEL,
             )
         except PapermillExecutionError as error:
             text = f"{error.ename}: {error.evalue}\n" + plain("\n".join(error.traceback))

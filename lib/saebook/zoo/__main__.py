@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
             choices = ARCHITECTURES if field == "architecture" else None
             option = "--" + field.replace("_", "-")
             train.add_argument(option, type=type(default), default=default, choices=choices)
+    train.add_argument("--ship", action="store_true", help="write into the package")
     train.add_argument("--apply-b-dec-to-input", action="store_true")
     train.add_argument("--device", default="cpu")
     return parser
@@ -81,7 +82,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     source = HouseSource()
     if command == "train":
         device = options.pop("device")
-        for entry in get_saes([SAESpec(**options)], source, device=device).values():
+        to_ship = options.pop("ship")
+        entries = list(get_saes([SAESpec(**options)], source, device=device).values())
+        if to_ship:
+            _ship_all(entries, source)
+        for entry in entries:
             sys.stdout.write(f"{entry.folder}\n{json.dumps(entry.report, indent=1)}\n")
         return 0
     specs = house_grid(options["subject"], options["layer"], options["seed"])

@@ -194,6 +194,8 @@ class AnnealedTopKConfig(TopKTrainingSAEConfig):
 class AnnealedTopK(TopKTrainingSAE):
     """TopK SAE with an annealed k; after the annealing it is sae-lens's own."""
 
+    cfg: AnnealedTopKConfig  # type: ignore[assignment]
+
     def training_forward_pass(self, step_input: TrainStepInput) -> TrainStepOutput:
         """Set this step's k, then run sae-lens's step."""
         left = 1 - min(1.0, step_input.n_training_steps / max(1, self.cfg.k_anneal_steps))

@@ -47,7 +47,7 @@ class SAESpec(BaseModel):
     """Target L0 (latents active per token) for every architecture; the measured L0 is reported."""
     d_sae: int = Field(default=384, ge=2)
     """Number of latents."""
-    n_tokens: int = Field(default=400_000, ge=64)
+    n_tokens: int = Field(default=200_000, ge=64)
     """Distinct tokens harvested for training."""
     epochs: int = Field(default=3, ge=1)
     """Passes over the harvested tokens, reshuffled each time."""

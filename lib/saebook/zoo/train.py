@@ -143,7 +143,7 @@ def fit(
     spec: SAESpec,
     harvest: Harvest,
     device: str = "cpu",
-    on_step: Callable[[int], None] | None = None,
+    on_step: Callable[[int], object] | None = None,
 ) -> backend.TrainingSAE[Any]:
     """Train one SAE; return sae-lens's training form, which takes raw (unscaled) activations.
 

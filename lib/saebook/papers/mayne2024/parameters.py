@@ -28,7 +28,7 @@ class Parameters(ChapterParameters):
     """Target L0, at most a quarter of the model's width."""
     d_sae: int = Field(384, ge=96)
     """Latents of the SAE."""
-    n_tokens: int = Field(400_000, ge=2_000)
+    n_tokens: int = Field(200_000, ge=2_000)
     """Tokens each SAE is trained on."""
     n_pairs: int = Field(100, ge=8)
     """Contrastive pairs a behaviour."""

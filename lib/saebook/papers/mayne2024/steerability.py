@@ -167,8 +167,7 @@ def share_kept(
     """Item slopes under `vector` and under v for the steered behaviours, [behaviours, 2, items]."""
     table = slopes(frame)
     pairs = [
-        (table.loc[(b, measure, vector)].to_numpy(), table.loc[(b, measure, VECTOR)].to_numpy())
-        for b in steered
+        tuple(table.xs((b, measure, name)).to_numpy() for name in (vector, VECTOR)) for b in steered
     ]
     return np.array(pairs)
 

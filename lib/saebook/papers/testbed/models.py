@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from saebook.testbed import HOUSE_MODELS
+from saebook.testbed import HOUSE_MODELS, shipped_models
 from saebook.testbed.gates import GateResult, evaluate_gates
 from saebook.testbed.house import house_spec, model_folder
-
-
-def shipped_models(names: Iterable[str] = HOUSE_MODELS) -> tuple[str, ...]:
-    """Return those of the named house models whose files are there, in order."""
-    return tuple(name for name in names if (model_folder(name) / "card.json").is_file())
 
 
 def chosen_models(model_name: str, which: str) -> tuple[str, ...]:
@@ -32,7 +27,7 @@ def chosen_models(model_name: str, which: str) -> tuple[str, ...]:
     }
     if which not in choices:
         raise ValueError(f"models is {which!r}; choose one of {', '.join(choices)}")
-    found = shipped_models(choices[which])
+    found = tuple(name for name in shipped_models() if name in choices[which])
     if model_name not in found:
         raise ValueError(f"house model {model_name!r} is not shipped; train it with `make models`")
     return found

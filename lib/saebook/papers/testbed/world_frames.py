@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from saebook.testbed import AnnotatedText, World
@@ -55,7 +56,7 @@ def kind_frame(concepts: pd.DataFrame) -> pd.DataFrame:
     """One row a kind: concepts listed, concepts met, the most common one and its share."""
     rows = []
     for kind, group in concepts.groupby("kind", sort=False):
-        top = group.loc[group["share"].idxmax()]
+        top = group.sort_values("share", ascending=False, kind="stable").iloc[0]
         rows.append(
             {
                 "kind": kind,
@@ -97,8 +98,8 @@ def skill_overlap(world: World, source: str) -> pd.Series:
     if source not in world.skill_mix:
         raise ValueError(f"unknown domain {source!r}; known: {', '.join(world.skill_mix)}")
     mixes = skill_frame(world)
-    smaller = mixes.clip(upper=mixes.loc[source], axis="columns")
-    return smaller.sum(axis=1).sort_values(ascending=False).rename(f"overlap with {source}")
+    shared = np.minimum(mixes.to_numpy(), mixes.loc[[source]].to_numpy()).sum(1)
+    return pd.Series(shared, index=mixes.index).sort_values(ascending=False).rename(f"overlap with {source}")
 
 
 def fact_frame(world: World, domain: str, entities: int = 6) -> pd.DataFrame:
