@@ -66,7 +66,9 @@ models: $(STAMP) ## train the house models again (hours)
 	@$(BIN) python -m saebook.testbed.train
 
 clean-cache: $(STAMP) ## say how large the user's cache is, and empty it
-	@$(BIN) python -m saebook.cache clear
+	@$(BIN) python -c 'from saebook import cache, paths; \
+		print(f"{paths.user_cache_dir()}: {cache.size() / 2**20:.1f} MiB"); \
+		print(f"{cache.clear() / 2**20:.1f} MiB freed")'
 
 new-paper: $(STAMP) ## lay out a new chapter: make new-paper SLUG=gao2024
 	@[ -n "$(SLUG)" ] || { echo "name it by author and year: make new-paper SLUG=gao2024"; exit 2; }

@@ -29,7 +29,7 @@ LOCK_LINES = [
 ]
 COME_ALONG = {"nbclient", "IPython", "cycler"}
 """Parts of papermill, ipykernel and matplotlib under their own names."""
-IMPORTED_AS = {"scikit-learn": "sklearn", "pyyaml": "yaml", "jupyter-book": "jupyter_book"}
+IMPORTED_AS = {"scikit-learn": "sklearn", "pyyaml": "yaml", "beautifulsoup4": "bs4"}
 
 
 def declared() -> list[Requirement]:

@@ -17,7 +17,7 @@ from saebook.claims.results import ResultsError
 from saebook.papers.testbed import models, sae_gates, world_frames
 from saebook.papers.testbed.parameters import Parameters
 from saebook.run.check import flat_yaml, notebook_defaults
-from saebook.testbed import AnnotatedText, load_world
+from saebook.testbed import AnnotatedText, house, load_world
 from saebook.testbed.gates import GateResult, model_gates
 from saebook.testbed.house import HOUSE_MODELS, HouseModel, build_model
 from saebook.testbed.tokenizers import build_tokenizer
@@ -53,7 +53,8 @@ def gate(name="steering-moves", paper="mayne2024", model="gemma2-base", value=1.
 @pytest.fixture
 def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One model's folder with a synthetic card; no other model is there."""
-    monkeypatch.setattr(models, "model_folder", lambda name: tmp_path / name)
+    for module in (models, house):
+        monkeypatch.setattr(module, "model_folder", lambda name: tmp_path / name)
     folder = tmp_path / "gemma2-base"
     folder.mkdir()
     (folder / "card.json").write_text(json.dumps(CARD))

@@ -99,7 +99,11 @@ def skill_overlap(world: World, source: str) -> pd.Series:
         raise ValueError(f"unknown domain {source!r}; known: {', '.join(world.skill_mix)}")
     mixes = skill_frame(world)
     shared = np.minimum(mixes.to_numpy(), mixes.loc[[source]].to_numpy()).sum(1)
-    return pd.Series(shared, index=mixes.index).sort_values(ascending=False).rename(f"overlap with {source}")
+    return (
+        pd.Series(shared, index=mixes.index)
+        .sort_values(ascending=False)
+        .rename(f"overlap with {source}")
+    )
 
 
 def fact_frame(world: World, domain: str, entities: int = 6) -> pd.DataFrame:
