@@ -99,3 +99,15 @@ def gate_frame(results: Sequence[GateResult]) -> pd.DataFrame:
         for r in results
     ]
     return pd.DataFrame(rows)
+
+
+def gate_table(results: Sequence[GateResult]) -> pd.DataFrame:
+    """Gates down, models across: each value with a tick where it holds and a cross where not."""
+    frame = gate_frame(results)
+    frame["bounds"] = [f"{r.low:g} to {r.high:g} {r.unit}" for r in results]
+    marks = frame["passed"].map({True: "✓", False: "✗"})
+    frame["shown"] = frame["value"].map("{:.3g}".format) + " " + marks
+    table = frame.pivot(index=["gate", "bounds"], columns="model", values="shown").fillna("")
+    order = frame[["gate", "bounds"]].drop_duplicates()
+    models = list(dict.fromkeys(frame["model"]))
+    return table.loc[list(order.itertuples(index=False, name=None)), models].reset_index("bounds")

@@ -16,7 +16,7 @@ class Parameters(ChapterParameters):
     """How large a run this is; stored with the results."""
     model_name: str = Field("gemma2-base", min_length=1)
     """House model that the examples and the SAEs belong to."""
-    models: Literal["one", "family", "all"] = "all"
+    models: Literal["one", "family", "all"] = "family"
     """House models whose gates are evaluated: that one, its family, or all."""
     layer: int = Field(3, ge=0, le=5)
     """Block whose output the SAEs encode."""
@@ -28,7 +28,7 @@ class Parameters(ChapterParameters):
     """Tokens they are trained on."""
     n_texts: int = Field(400, ge=20)
     """Texts a register over which concepts are counted."""
-    n_items: int = Field(8, ge=2)
+    n_items: int = Field(24, ge=2)
     """Items a gate; domains take as many each, behaviours half."""
     n_sae_texts: int = Field(150, ge=10)
     """Held-out texts on which SAEs are checked."""
