@@ -58,11 +58,17 @@ def trainer_shares(data: Harvest, base: SAESpec) -> dict[str, Any]:
     """Tokens a second of each architecture, and as a share of the bare products."""
     batch, d_in = batch_size_for(base, recipe_of(base)), data.train.shape[1]
     bare = matmul_tokens_per_second(batch, d_in, base.d_sae)
-    rows = {}
+    rows = []
     for architecture in ARCHITECTURES:
         spec = base.model_copy(update={"architecture": architecture})
         speed = training_tokens(spec) / seconds(lambda spec=spec: fit(spec, data))
-        rows[architecture] = {"tokens_per_second": round(speed), "share_of_matmul": speed / bare}
+        rows.append(
+            {
+                "architecture": architecture,
+                "tokens_per_second": round(speed),
+                "share_of_matmul": speed / bare,
+            }
+        )
     return {"batch": batch, "matmul_tokens_per_second": round(bare), "architectures": rows}
 
 
