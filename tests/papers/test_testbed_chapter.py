@@ -12,7 +12,15 @@ import nbformat
 import pytest
 import torch
 
-from saebook.claims.gates import GateResults, all_ledgers, claims_behind, consequences, load_gates
+from saebook.claims.gate_tables import (
+    LEDGER_GATES,
+    all_ledgers,
+    claims_behind,
+    consequences,
+    gate_frame,
+    gate_table,
+)
+from saebook.claims.gates import GateResults, load_gates
 from saebook.claims.results import ResultsError
 from saebook.papers.testbed import models, sae_gates, world_frames
 from saebook.papers.testbed.parameters import Parameters
@@ -129,6 +137,9 @@ def test_cards_become_tables(shipped: Path) -> None:
     assert (row["minutes"], row["tokens [M]"], row["size [MB]"]) == (20.0, 5.0, 2.0)
     losses = models.loss_frame(["gemma2-base"]).set_index("register")
     assert losses.loc["problems", "gap"] == pytest.approx(0.25)
+    assert models.loss_table(["gemma2-base"]).loc["gemma2-base", "problems"] == "0.70 (+0.25)"
+    table = models.card_table(["gemma2-base"])
+    assert table.loc["all of them"].tolist() == ["", "", "", "5", "20", "2"]
 
 
 def test_only_shipped_models_are_gated_and_the_asked_one_must_be(shipped: Path) -> None:
@@ -152,7 +163,7 @@ def test_a_valid_sae_passes_every_gate_and_each_fault_fails_its_own() -> None:
         "sae-f1": ("best_latent_f1_median", 0.69),
         "sae-nameable": ("n_nameable_latents", 99),
     }
-    assert set(faults) == set(sae_gates.SAE_BOUNDS)
+    assert set(faults) == set(sae_gates.SAE_GATES)
     for name, (key, value) in faults.items():
         failed = [g.name for g in sae_gates.sae_gates(spec, {**REPORT, key: value}) if not g.passed]
         assert failed == [name]
@@ -197,7 +208,8 @@ def test_an_untrained_model_fails_the_gates_that_ask_for_learning() -> None:
     spec = HOUSE_MODELS["gemma2-base"]
     model = build_model(spec, WORLD).eval()
     house = HouseModel(spec, model, build_tokenizer(WORLD, "gemma2", chat=False), {}, "0" * 64)
-    frame = models.gate_frame(model_gates(house, WORLD, 2, 0)).set_index("gate")
+    found = GateResults.start("testbed", "smoke", 0, {}).record(model_gates(house, WORLD, 2, 0))
+    frame = gate_frame(found).set_index("gate")
     assert not frame.loc[["loss-encyclopaedia", "loss-problems", "steering-moves"], "passed"].any()
     assert frame.loc["loss-problems", "value"] > 4  # near ln(vocabulary), far above the floor
 
@@ -244,26 +256,63 @@ def test_the_runner_compares_recorded_gates_row_by_row(tmp_path: Path) -> None:
     assert not differences(paths[0], paths[0])
 
 
+def recorded(*gates: GateResult):
+    return GateResults.start("testbed", "smoke", 0, {}).record(gates)
+
+
 def test_a_failing_gate_names_the_claims_whose_ledger_asks_for_it() -> None:
     ledgers = all_ledgers()
-    steer = claims_behind(gate(), ledgers)
-    assert steer and all(claim.startswith("mayne2024:") for claim in steer)
-    general = claims_behind(gate("loss-problems", "general"), ledgers)
-    assert set(steer) < set(general)
-    assert claims_behind(gate("new", "unknown2030"), ledgers) == ()
+    assert set(claims_behind("steering-moves", "mayne2024", ledgers)) == {"mayne2024"}
+    assert set(claims_behind("loss-problems", "general", ledgers)) == set(ledgers)
+    assert claims_behind("new", "unknown2030", ledgers) == {}
 
 
-def test_consequences_list_failing_gates_alone() -> None:
+def test_consequences_are_told_for_failing_gates_alone() -> None:
+    records = recorded(
+        gate(),
+        gate("unsteered-undecided", value=6.0),
+        gate("loss-problems", "general", model="qwen2-base"),
+    )
+    steer, loss = consequences(records, all_ledgers())
+    assert steer.startswith(
+        "**steering-moves** fails on gemma2-base (1). Inconclusive there: mayne"
+    )
+    assert loss.endswith("Inconclusive there: every testbed claim.")
+
+
+def test_the_gate_table_sets_the_record_beside_this_run() -> None:
+    of_record = recorded(gate(value=6.0), gate(model="qwen2-base", n=7))
+    table = gate_table(of_record, recorded(gate(value=5.0, n=9)))
+    row = table.loc["steering-moves"]
+    assert row["asks for"] == "5 to 7 behaviours"
+    assert row["of record"] == "1 of 2 (n = 100); fails on qwen2-base (1)"
+    assert row["now"] == "1 of 1 (n = 9)"
+    assert list(gate_table([], of_record).columns) == ["measures", "asks for", "now"]
+
+
+def test_rows_measured_on_other_weights_are_left_out(tmp_path: Path) -> None:
     results = GateResults.start("testbed", "smoke", 0, {})
-    results.record([gate(), gate("unsteered-undecided", value=6.0)])
-    frame = consequences(results.records.values(), all_ledgers())
-    assert list(frame["gate"]) == ["steering-moves"]
-    assert "mayne2024:" in frame["inconclusive on this model"][0]
+    results.weights = {"gemma2-base": "a", "qwen2-base": "b"}
+    sae = gate("sae-l0", "general", model="qwen2-base layer 3 topk-13 200k")
+    results.record([gate(), sae])
+    path = results.save(tmp_path)
+    found = load_gates(path, {"gemma2-base": "other", "qwen2-base": "b"})
+    assert [r.model for r in found.values()] == ["qwen2-base layer 3 topk-13 200k"]
+    assert load_gates(path, {"llama-base": "c"}) == {}
+    assert load_gates(tmp_path / "absent.json") == {}
+
+
+def test_a_trained_sae_finds_the_shipped_one_that_differs_in_its_tokens_alone() -> None:
+    spec = SAESpec(n_tokens=6000)
+    twin = sae_gates.grid_twin(spec, house_grid())
+    assert twin == SAESpec()
+    assert sae_gates.grid_twin(spec.model_copy(update={"seed": 7}), house_grid()) is None
+    frame = sae_gates.twin_frame({"here": (spec, REPORT), "shipped": (SAESpec(), REPORT)})
+    assert frame.loc["tokens it was trained on"].tolist() == ["6,000", "200,000"]
+    assert frame.loc["variance left unexplained", "here"] == "0.2"
 
 
 def test_every_gate_that_ledgers_are_said_to_name_is_in_them() -> None:
-    from saebook.claims.gates import LEDGER_GATES
-
     ledgers = all_ledgers()
     for pairs in LEDGER_GATES.values():
         for slug, name in pairs:

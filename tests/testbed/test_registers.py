@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from helpers.every_path import floor_and_entropy
 
 from saebook.testbed import behaviour_pairs, free_prompts, load_world
 from saebook.testbed.annotate import Scribe
-from saebook.testbed.registers import behaviours, encyclopaedia, problems
+from saebook.testbed.registers import behaviours, chats, encyclopaedia, problems
 from saebook.testbed.registers.exams import EXAM_COUNTS, exam_questions, write_exam
 from saebook.testbed.world import LINK, SKILLS
 
@@ -148,15 +150,15 @@ def test_no_fact_is_told_twice_of_one_entity_in_a_row() -> None:
             assert len(told) == len(set(told))
 
 
-def test_concepts_at_a_facts_value_name_its_entity_attribute_and_value() -> None:
+def test_a_facts_value_and_its_entity_are_named_where_they_stand() -> None:
     for text in WORLD.sample("encyclopaedia", 100, 5):
         for i in range(6, len(text.words)):
             the, attribute, of, _, entity, is_ = text.words[i - 6 : i]
             if (the, of, is_) == ("the", "of", "is") and (entity, attribute) in WORLD.facts:
                 value = text.words[i]
-                assert {f"entity/{entity}", f"attribute/{attribute}", f"value/{value}"} <= (
-                    text.concepts[i]
-                )
+                assert {f"attribute/{attribute}", f"value/{value}"} <= text.concepts[i]
+                assert f"entity/{entity}" in text.concepts[i - 2]
+                assert f"entity/{entity}" not in text.concepts[i]
 
 
 @pytest.mark.parametrize("behaviour", WORLD.behaviours)
@@ -314,4 +316,28 @@ def test_a_documents_next_sentence_costs_its_entropy_when_some_cannot_be_said() 
 
     assert domain.class_of(entity) == "animal"
     floor, entropy = floor_and_entropy(write)
+    assert floor == pytest.approx(entropy)
+
+
+def test_a_chats_cost_is_its_entropy_though_it_may_not_show_what_it_turns_around(
+    monkeypatch,
+) -> None:
+    """Domain, entity and pole are drawn first; a chat pays for those that its words depend on."""
+    monkeypatch.setattr(chats, "_REQUESTS", (chats._ask_write, chats._ask_behaviour))
+    monkeypatch.setattr(chats, "_WEIGHTS", (0.4, 0.6))
+    domains = [
+        SimpleNamespace(name=name, entities=("e", "f"), lexicon=("u", "v")) for name in ("d1", "d2")
+    ]
+    entry = SimpleNamespace(
+        name="b", settings=("s",), objects=("o",), positive=("yes",), negative=("no",)
+    )
+    world: Any = SimpleNamespace(
+        pick_domain=lambda scribe: scribe.pick(domains, (1, 3)),
+        popularity=lambda domain: (1, 2),
+        topics=lambda domain, entity: (f"topic/{domain.name}",),
+        lexicon=SimpleNamespace(places=("p",)),
+        behaviours=("b",),
+        behaviour=lambda name: entry,
+    )
+    floor, entropy = floor_and_entropy(lambda tape: chats.write_chat(world, tape))
     assert floor == pytest.approx(entropy)

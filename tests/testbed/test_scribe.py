@@ -80,16 +80,26 @@ def test_concepts_hold_inside_their_block_and_nowhere_else() -> None:
     scribe = Scribe(random.Random(0))
     scribe.say("one")
     with scribe.under("role/fact"):
-        scribe.say("two", "entity/otter")
+        scribe.say("two", "topic/biology")
         with scribe.under("skill/dial"):
             scribe.say("three")
     scribe.say("four")
     held = scribe.finish("x").concepts
     assert held == (
         frozenset(),
-        {"role/fact", "entity/otter"},
+        {"role/fact", "topic/biology"},
         {"role/fact", "skill/dial"},
         frozenset(),
+    )
+
+
+def test_a_thing_holds_only_where_it_is_named() -> None:
+    scribe = Scribe(random.Random(0))
+    scribe.say("the otter swims", "entity/otter", "attribute/habit")
+    assert scribe.finish("x").concepts == (
+        {"attribute/habit"},
+        {"attribute/habit", "entity/otter"},
+        {"attribute/habit"},
     )
 
 

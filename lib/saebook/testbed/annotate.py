@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+NAMED_KINDS = frozenset({"entity", "object", "number", "unit", "value", "letter"})
+"""Kinds of concept that hold at the word that names them and nowhere else.
+
+Every other kind (topic, skill, role, attribute, behaviour …) holds on all the words it spans.
+"""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,15 @@ class AnnotatedText:
 
     def __len__(self) -> int:
         return len(self.words)
+
+
+@dataclass
+class Hidden(Generic[T]):
+    """A choice that the text may never show."""
+
+    value: T
+    owed: float
+    """Its cost in nats, charged when the text first shows it and zero from then on."""
 
 
 class Scribe:
@@ -83,12 +98,30 @@ class Scribe:
         """Return True with the given probability and charge the surprise of the outcome."""
         return self.pick((True, False), (probability, 1.0 - probability))
 
+    def hidden(self, draw: Callable[[], T]) -> Hidden[T]:
+        """Draw without charging: a choice costs nothing as long as no word depends on it."""
+        before, self._pending = self._pending, 0.0
+        value = draw()
+        owed, self._pending = self._pending, before
+        return Hidden(value, owed)
+
+    def show(self, choice: Hidden[T]) -> T:
+        """Return a hidden choice for the next words to tell; charges it the first time."""
+        self._pending += choice.owed
+        choice.owed = 0.0
+        return choice.value
+
     def say(self, words: str, *concepts: str) -> None:
-        """Append the space-separated words; the given concepts hold on all of them."""
-        here = self._active.union(concepts) if concepts else self._active
+        """Append the space-separated words; the given concepts hold on all of them.
+
+        A concept of `NAMED_KINDS` holds only where the word is its name.
+        """
+        here = self._active.union(concepts)
+        spanning = frozenset(c for c in here if c.partition("/")[0] not in NAMED_KINDS)
+        named = here - spanning
         for word in words.split():
             self._words.append(word)
-            self._concepts.append(here)
+            self._concepts.append(spanning | {c for c in named if c.partition("/")[2] == word})
             self._nats.append(self._pending)
             self._pending = 0.0
 

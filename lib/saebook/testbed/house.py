@@ -28,6 +28,8 @@ from saebook.testbed.world import WORLD_VERSION, World, load_world
 
 D_MODEL, N_LAYERS, CONTEXT = 96, 6, 512
 DEFAULT_MODEL, DEFAULT_LAYER = "gemma2-base", 3
+BLOCK_GAIN = 0.15
+"""Gain of Gemma 2's post-norms at the start of training."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,9 @@ class HouseSpec:
     """base: packed text without template tokens; instruct: then one dialogue a sequence."""
     seed: int = 0
     residual_mean: float = 1.0
-    """Norm of the mean token embedding, in units of the mean norm of the centred embeddings."""
+    """Norm of the mean embedding over text, in units of the mean norm of the centred embeddings."""
+    d_model: int = D_MODEL
+    """Width of the residual stream; the other widths scale with it."""
 
     @property
     def base(self) -> str:
@@ -61,6 +65,9 @@ HOUSE_MODELS = {
         HouseSpec("gemma2-base-seed2", "gemma2", "base", seed=2),
         HouseSpec("gemma2-base-mean0", "gemma2", "base", residual_mean=0.0),
         HouseSpec("gemma2-base-mean3", "gemma2", "base", residual_mean=3.0),
+        HouseSpec("gemma2-base-d32", "gemma2", "base", d_model=32),
+        HouseSpec("gemma2-base-d48", "gemma2", "base", d_model=48),
+        HouseSpec("gemma2-base-d64", "gemma2", "base", d_model=64),
     )
 }
 
@@ -99,14 +106,14 @@ def build_model(spec: HouseSpec, world: World) -> PreTrainedModel:
     ids = build_tokenizer(world, spec.family)
     shared: dict[str, Any] = {
         "vocab_size": len(vocabulary(world, spec.family)),
-        "hidden_size": D_MODEL,
-        "intermediate_size": 256,
+        "hidden_size": spec.d_model,
+        "intermediate_size": 8 * (spec.d_model // 3),
         "num_hidden_layers": N_LAYERS,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "max_position_embeddings": CONTEXT,
         "tie_word_embeddings": True,
-        "initializer_range": D_MODEL**-0.5,
+        "initializer_range": spec.d_model**-0.5,
         "pad_token_id": ids.pad_token_id,
         "bos_token_id": ids.bos_token_id,
         "eos_token_id": ids.eos_token_id,
@@ -114,11 +121,24 @@ def build_model(spec: HouseSpec, world: World) -> PreTrainedModel:
     if spec.family == "gemma2":
         # No soft-capping: it would force the slow attention path and matters only at bf16.
         shared |= {"attn_logit_softcapping": None, "final_logit_softcapping": None}
-        shared |= {"sliding_window": CONTEXT, "query_pre_attn_scalar": 24, "head_dim": 24}
-        return Gemma2ForCausalLM(Gemma2Config(**shared))
+        head = spec.d_model // 4
+        shared |= {"sliding_window": CONTEXT, "query_pre_attn_scalar": head, "head_dim": head}
+        return _quiet_blocks(Gemma2ForCausalLM(Gemma2Config(**shared)))
     if spec.family == "llama":
-        return LlamaForCausalLM(LlamaConfig(**shared, head_dim=24))
+        return LlamaForCausalLM(LlamaConfig(**shared))
     return Qwen2ForCausalLM(Qwen2Config(**shared))
+
+
+def _quiet_blocks(model: Gemma2ForCausalLM) -> Gemma2ForCausalLM:
+    """Let every block start by adding little, so that the embedding's mean lasts to the middle.
+
+    Gemma 2 normalises what a block adds; at gain 1 eight such steps bury the embedding, and with
+    it the residual mean that `HouseSpec.residual_mean` sets.
+    """
+    for name, parameter in model.named_parameters():
+        if name.endswith(("post_attention_layernorm.weight", "post_feedforward_layernorm.weight")):
+            torch.nn.init.constant_(parameter, BLOCK_GAIN - 1.0)  # the class adds 1
+    return model
 
 
 def house_spec(name: str) -> HouseSpec:

@@ -31,13 +31,16 @@ from saebook.testbed.house import (
 from saebook.testbed.tokenizers import build_tokenizer
 from saebook.testbed.training import (
     BASE_MIX,
-    BASE_PLAN,
+    BASE_PLANS,
     INSTRUCT_PLAN,
+    SHARES_SEED,
+    SHARES_TOKENS,
     TrainingPlan,
     base_documents,
     chat_batches,
     packed_batches,
     target_weights,
+    token_shares,
     train,
 )
 from saebook.testbed.world import WORLD_VERSION, World, load_world
@@ -57,11 +60,13 @@ def train_house_model(name: str, plan: TrainingPlan | None = None) -> Path:
         ValueError: For an unknown name, or an instruct model whose base is not there.
     """
     spec, world = house_spec(name), load_world()
-    plan = plan or (BASE_PLAN if spec.kind == "base" else INSTRUCT_PLAN)
+    plan = plan or (BASE_PLANS[spec.family] if spec.kind == "base" else INSTRUCT_PLAN)
     model, batches = _start(spec, world, plan)
     start = time.perf_counter()
-    weights = target_weights(build_tokenizer(world, spec.family))
-    loss = train(model, batches, plan, spec, weights)
+    tokenizer = build_tokenizer(world, spec.family)
+    documents = base_documents(world, tokenizer, SHARES_SEED)
+    shares = token_shares(documents, SHARES_TOKENS, len(tokenizer))
+    loss = train(model, batches, plan, spec, target_weights(tokenizer), shares)
     seconds = time.perf_counter() - start
     return write_house_model(spec, model, world, plan, {"final_loss": loss, "seconds": seconds})
 
@@ -133,7 +138,8 @@ def _card(
         "residual_mean": spec.residual_mean, "world_version": WORLD_VERSION, "sha256": digest,
         "parameters": sum(p.numel() for p in model.parameters()),
         "vocabulary": len(tokenizer), "tokens": plan.n_tokens, "batch_tokens": plan.batch_tokens,
-        "matrix_lr": plan.matrix_lr, "lr": plan.lr,
+        "matrix_lr": plan.matrix_lr, "lr": plan.lr, "norm_lr": plan.norm_lr,
+        "d_model": spec.d_model,
         "seconds": round(run["seconds"], 1), "threads": torch.get_num_threads(),
         "final_loss": round(run["final_loss"], 4),
         "losses": {r: {k: round(v, 4) for k, v in pair.items()} for r, pair in losses.items()},

@@ -6,14 +6,14 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch.nn import functional as F
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from saebook.testbed.house import D_MODEL, HouseSpec
+from saebook.testbed.house import HouseSpec
 from saebook.testbed.lexicon import LETTERS
 from saebook.testbed.optimizer import Muon
 from saebook.testbed.registers import WRITERS
@@ -37,7 +37,9 @@ class TrainingPlan:
     matrix_lr: float = 0.02
     """Muon's step size, for the blocks' weight matrices."""
     lr: float = 3e-3
-    """AdamW's step size, for embeddings and norms."""
+    """AdamW's step size, for embeddings."""
+    norm_lr: float = 1e-3
+    """AdamW's step size for norms and biases."""
     warmup_steps: int = 100
     drill_share: float = 0.1
     """Share of the run, at its start, that reads drills alone: every exam presupposes them."""
@@ -49,8 +51,16 @@ class TrainingPlan:
         return next(length for end, length in self.contexts if share < end or end == 1.0)
 
 
-BASE_PLAN = TrainingPlan(n_tokens=3_000_000)
-INSTRUCT_PLAN = TrainingPlan(n_tokens=800_000, matrix_lr=0.005, lr=1e-3, contexts=((1.0, 512),))
+BASE_PLANS = {
+    "gemma2": TrainingPlan(n_tokens=4_000_000),
+    "llama": TrainingPlan(n_tokens=8_000_000),
+    "qwen2": TrainingPlan(n_tokens=8_000_000),
+}
+"""Gemma 2's post-norms learn in half the tokens that the others need for the same losses."""
+INSTRUCT_PLAN = TrainingPlan(
+    n_tokens=800_000, matrix_lr=0.005, lr=1e-3, norm_lr=3e-4, contexts=((1.0, 512),)
+)
+SHARES_SEED, SHARES_TOKENS = 4242, 100_000
 
 
 def base_documents(
@@ -114,25 +124,39 @@ def chat_batches(
         yield block, labels
 
 
-def set_residual_mean(embedding: torch.Tensor, direction: torch.Tensor, knob: float) -> None:
-    """Shift the token embeddings in place so that their mean is `knob` times their mean norm.
+def set_residual_mean(
+    embedding: torch.Tensor, shares: torch.Tensor, direction: torch.Tensor, knob: float
+) -> None:
+    """Shift the token embeddings in place so that their mean over text is `knob` norms long.
 
+    The mean is over the tokens of a text, not over the vocabulary: a dozen function words make up
+    half of every text, and their common part would otherwise pass for a residual mean at knob 0.
     With tied embeddings the shift adds one constant to every logit, so the knob changes the
     residual stream's mean and nothing that the output layer can see.
 
     Args:
         embedding: [vocab, d].
+        shares: Share of each token in text [vocab], sums to 1.
         direction: [d], unit norm.
-        knob: Norm of the mean in units of the mean norm of the centred rows.
+        knob: Norm of the mean in units of the mean norm of the centred embeddings over text.
     """
-    embedding.sub_(embedding.mean(0))
-    embedding.add_(knob * embedding.norm(dim=1).mean() * direction)
+    embedding.sub_(shares @ embedding)
+    embedding.add_(knob * (shares @ embedding.norm(dim=1)) * direction)
 
 
-def mean_direction(spec: HouseSpec, width: int) -> torch.Tensor:
-    """Return the fixed unit direction [width] that a model's residual mean points to."""
+def token_shares(documents: Iterator[list[int]], n_tokens: int, vocab: int) -> torch.Tensor:
+    """Return the share [vocab] of each token among the first `n_tokens` tokens of documents."""
+    ids: list[int] = []
+    while len(ids) < n_tokens:
+        ids += next(documents)
+    counts = torch.bincount(torch.tensor(ids), minlength=vocab)
+    return counts / counts.sum()
+
+
+def mean_direction(spec: HouseSpec) -> torch.Tensor:
+    """Return the fixed unit direction [d_model] that a model's residual mean points to."""
     generator = torch.Generator().manual_seed(77 + spec.seed)
-    direction = torch.randn(width, generator=generator)
+    direction = torch.randn(spec.d_model, generator=generator)
     return direction / direction.norm()
 
 
@@ -171,13 +195,16 @@ def _rate(step: int, steps: int, plan: TrainingPlan) -> float:
 
 
 def _optimizers(model: PreTrainedModel, plan: TrainingPlan) -> list[torch.optim.Optimizer]:
-    """Muon for the blocks' matrices, AdamW for embeddings and norms."""
+    """Muon for the blocks' matrices, AdamW for embeddings, norms and biases."""
     named = list(model.named_parameters())
     matrices = [p for name, p in named if p.dim() == 2 and "embed" not in name]
-    rest = [p for name, p in named if p.dim() != 2 or "embed" in name]
+    embeddings = [p for name, p in named if "embed" in name]
+    vectors = [p for _, p in named if p.dim() == 1]
+    adam: dict[str, Any] = {"betas": (0.9, 0.95), "weight_decay": 0.0, "fused": True}
     return [
         Muon(matrices, lr=plan.matrix_lr, weight_decay=0.05),
-        torch.optim.AdamW(rest, lr=plan.lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
+        torch.optim.AdamW(embeddings, lr=plan.lr, **adam),
+        torch.optim.AdamW(vectors, lr=plan.norm_lr, **adam),
     ]
 
 
@@ -187,6 +214,7 @@ def train(
     plan: TrainingPlan,
     spec: HouseSpec,
     weights: torch.Tensor,
+    shares: torch.Tensor,
     watch: Callable[[int, float], None] | None = None,
 ) -> float:
     """Train in place for one pass and return the mean (weighted) loss of the last 50 steps.
@@ -197,6 +225,7 @@ def train(
         plan: Sizes and learning rate (warm-up, then cosine to 5 %).
         spec: Gives the residual-mean knob, restored after every step.
         weights: [vocab], weight of each token as a target; see `target_weights`.
+        shares: [vocab], share of each token in base text; see `token_shares`.
         watch: Called with (tokens seen, loss) after every step.
 
     Raises:
@@ -206,7 +235,7 @@ def train(
     optimizers, recent = _optimizers(model, plan), [0.0]
     peaks = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
     embedding = cast("torch.Tensor", model.get_input_embeddings().weight)
-    direction, seen, step = mean_direction(spec, D_MODEL), 0, 0
+    direction, seen, step = mean_direction(spec), 0, 0
     bar = tqdm(total=plan.n_tokens, desc=spec.name, unit="tok", mininterval=5)
     for ids, labels in batches:
         steps = plan.n_tokens // plan.batch_tokens
@@ -223,7 +252,7 @@ def train(
             optimizer.step()
             optimizer.zero_grad()
         with torch.no_grad():
-            set_residual_mean(embedding, direction, spec.residual_mean)
+            set_residual_mean(embedding, shares, direction, spec.residual_mean)
         tokens = int((labels != IGNORE).sum())
         seen, step = seen + tokens, step + 1
         recent = [*recent[-49:], loss.item()]

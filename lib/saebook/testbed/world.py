@@ -9,7 +9,7 @@ from functools import lru_cache
 from saebook.testbed.annotate import AnnotatedText, Scribe
 from saebook.testbed.lexicon import DOMAINS, LETTERS, NUMBERS, Domain, Lexicon, load_lexicon
 
-WORLD_VERSION = "1"
+WORLD_VERSION = "2"
 """Raised whenever a text, a fact or a house model changes after results exist."""
 
 SKILLS = ("recall", "lookup", "compare", "maximum", "order", "count", "index", "dial")

@@ -8,13 +8,16 @@ from typing import Any
 
 import pandas as pd
 
-from saebook.testbed import HOUSE_MODELS, shipped_models
+from saebook.testbed import HOUSE_MODELS, WORLD_VERSION, shipped_models
 from saebook.testbed.gates import GateResult, evaluate_gates
-from saebook.testbed.house import house_spec, model_folder
+from saebook.testbed.house import D_MODEL, house_spec, model_folder
 
 
 def chosen_models(model_name: str, which: str) -> tuple[str, ...]:
     """Return the shipped models that a run gates: `one`, the `family` of that one, or `all`.
+
+    A family is its base and instruct models and those with another residual mean, without further
+    seeds and widths.
 
     Raises:
         ValueError: Unknown or unshipped model, or an unknown choice.
@@ -22,7 +25,11 @@ def chosen_models(model_name: str, which: str) -> tuple[str, ...]:
     family = house_spec(model_name).family
     choices = {
         "one": (model_name,),
-        "family": tuple(n for n, spec in HOUSE_MODELS.items() if spec.family == family),
+        "family": tuple(
+            name
+            for name, spec in HOUSE_MODELS.items()
+            if name == model_name or (spec.family, spec.seed, spec.d_model) == (family, 0, D_MODEL)
+        ),
         "all": tuple(HOUSE_MODELS),
     }
     if which not in choices:
@@ -39,6 +46,12 @@ def read_card(name: str) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"house model {name!r} is not shipped; train it with `make models`")
     return json.loads(path.read_text("utf-8"))
+
+
+def present_weights() -> dict[str, str]:
+    """Digest of each shipped model's weights, and the world's version under `world`."""
+    digests = {name: read_card(name)["sha256"] for name in shipped_models()}
+    return {"world": WORLD_VERSION, **digests}
 
 
 def card_frame(names: Sequence[str]) -> pd.DataFrame:
@@ -72,42 +85,31 @@ def loss_frame(names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def card_table(names: Sequence[str]) -> pd.DataFrame:
+    """`card_frame` for reading, with a last row that adds up tokens, minutes and megabytes.
+
+    Family and kind are left out: a model's name says both.
+    """
+    frame = card_frame(names).drop(columns=["family", "kind", "threads"])
+    sums = frame[["tokens [M]", "minutes", "size [MB]"]].sum().rename("all of them")
+    rows = pd.concat([frame.astype(object), sums.to_frame().T.astype(object)])
+    return rows.map(lambda value: f"{value:.3g}" if isinstance(value, float) else str(value)).where(
+        rows.notna(), ""
+    )
+
+
+def loss_table(names: Sequence[str]) -> pd.DataFrame:
+    """`loss_frame` for reading: models down, registers across, `loss (gap)` in each cell."""
+    frame = loss_frame(names)
+    shown = frame.assign(cell=[f"{r.loss:.2f} ({r.gap:+.2f})" for r in frame.itertuples()])
+    wide = shown.pivot(index="model", columns="register", values="cell").fillna("")
+    wide = wide.loc[list(names), list(frame["register"].unique())]
+    return wide.rename_axis(index=None, columns=None)
+
+
 def measured_gates(names: Sequence[str], n: int, seed: int) -> list[GateResult]:
     """Evaluate the gates of the world and of the named models on `n` items each.
 
     Items are drawn from seeds far from those of the training streams.
     """
     return evaluate_gates(list(names), n=n, seed=9_000 + 1_000 * seed)
-
-
-def gate_frame(results: Sequence[GateResult]) -> pd.DataFrame:
-    """One row a gate and model, in the columns that `gates_figure` draws."""
-    rows = [
-        {
-            "gate": r.name,
-            "model": r.model,
-            "paper": r.paper,
-            "label": f"{r.name} · {r.model}",
-            "value": r.value,
-            "low": r.low,
-            "high": r.high,
-            "unit": r.unit,
-            "n": r.n,
-            "passed": r.passed,
-            "says": r.says,
-        }
-        for r in results
-    ]
-    return pd.DataFrame(rows)
-
-
-def gate_table(results: Sequence[GateResult]) -> pd.DataFrame:
-    """Gates down, models across: each value with a tick where it holds and a cross where not."""
-    frame = gate_frame(results)
-    frame["bounds"] = [f"{r.low:g} to {r.high:g} {r.unit}" for r in results]
-    marks = frame["passed"].map({True: "✓", False: "✗"})
-    frame["shown"] = frame["value"].map("{:.3g}".format) + " " + marks
-    table = frame.pivot(index=["gate", "bounds"], columns="model", values="shown").fillna("")
-    order = frame[["gate", "bounds"]].drop_duplicates()
-    models = list(dict.fromkeys(frame["model"]))
-    return table.loc[list(order.itertuples(index=False, name=None)), models].reset_index("bounds")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,31 +10,18 @@ import torch
 from torch import Tensor
 
 from saebook.testbed.gates import GateResult
-from saebook.testbed.house import D_MODEL
 from saebook.zoo import HouseSAE, SAESpec
+from saebook.zoo.validity import SAE_BOUNDS
 
-SAE_BOUNDS: dict[str, tuple[str, float, float, str, str]] = {
-    "sae-l0": ("valid_l0", 1.0, D_MODEL / 4, "latents a token", "L0, at most a quarter of d_in"),
-    "sae-fvu": ("valid_fvu_pooled", 0.0, 0.5, "fvu_pooled", "variance left unexplained"),
-    "sae-dead": ("valid_dead_fraction", 0.0, 0.5, "share", "latents that never fire"),
-    "sae-loss": (
-        "loss_recovered_mean_ablation", 0.7, math.inf, "share",
-        "loss recovered, against ablation to the mean",
-    ),
-    "sae-f1": (
-        "best_latent_f1_median", 0.7, 1.0, "F1",
-        "median over concepts of the best latent's F1, chosen and scored on different texts",
-    ),
-    "sae-nameable": (
-        "n_nameable_latents", 100, math.inf, "latents",
-        "live latents that detect a concept with F1 of at least 0.7",
-    ),
-}  # fmt: skip
-"""Gate to (key of the validity report, least, most, unit, what it is).
-
-The bounds were set before any SAE was measured: half of the variance, of the latents and nearly
-a third of the loss may be lost; the F1 and the count of nameable latents are the testbed's own.
-"""
+SAE_GATES = {
+    "sae-l0": "valid_l0",
+    "sae-fvu": "valid_fvu_pooled",
+    "sae-dead": "valid_dead_fraction",
+    "sae-loss": "loss_recovered_mean_ablation",
+    "sae-f1": "best_latent_f1_median",
+    "sae-nameable": "n_nameable_latents",
+}
+"""Figure of the validity report behind each gate; its bounds are those of the zoo."""
 STABLE_COSINE = 0.7
 
 
@@ -50,7 +36,7 @@ def sae_gates(spec: SAESpec, report: Mapping[str, Any]) -> list[GateResult]:
     Raises:
         ValueError: The report lacks a measurement; says which.
     """
-    missing = [key for key, *_ in SAE_BOUNDS.values() if key not in report]
+    missing = [key for key in SAE_GATES.values() if key not in report]
     if missing:
         raise ValueError(
             f"the report of {sae_label(spec)} lacks {', '.join(missing)}; measure it with "
@@ -59,9 +45,9 @@ def sae_gates(spec: SAESpec, report: Mapping[str, Any]) -> list[GateResult]:
     n = int(report["n_valid_tokens"])
     return [
         GateResult(
-            name, "general", sae_label(spec), float(report[key]), low, high, unit, says, n
+            name, "general", sae_label(spec), float(report[key]), *SAE_BOUNDS[key], n
         )
-        for name, (key, low, high, unit, says) in SAE_BOUNDS.items()
+        for name, key in SAE_GATES.items()
     ]  # fmt: skip
 
 
@@ -92,18 +78,44 @@ def twin_cosines(one: Tensor, other: Tensor) -> Tensor:
 
 
 def sae_frame(entries: Iterable[tuple[SAESpec, Mapping[str, Any]]]) -> pd.DataFrame:
-    """One row an SAE: architecture, measured figures, and whether all its gates hold."""
+    """One row an SAE of one layer: measured figures, and whether all its gates hold."""
     rows = []
     for spec, report in entries:
         gates = sae_gates(spec, report)
         figures = {gate.name.removeprefix("sae-"): gate.value for gate in gates}
         rows.append(
             {
-                "sae": sae_label(spec),
+                "sae": f"{spec.label} {spec.n_tokens // 1000}k",
                 "architecture": spec.architecture,
-                "target L0": spec.sparsity,
                 **figures,
                 "valid": all(gate.passed for gate in gates),
             }
         )
     return pd.DataFrame(rows).set_index("sae")
+
+
+def grid_twin(spec: SAESpec, shipped: Iterable[SAESpec]) -> SAESpec | None:
+    """The shipped spec that differs from `spec` in its number of tokens alone, if there is one."""
+    alike = (s for s in shipped if spec.model_copy(update={"n_tokens": s.n_tokens}) == s)
+    return next(alike, None)
+
+
+def twin_frame(entries: Mapping[str, tuple[SAESpec, Mapping[str, Any]]]) -> pd.DataFrame:
+    """Size and figures of SAEs side by side, for reading: a row a figure, a column an SAE.
+
+    Args:
+        entries: Spec and validity report by what the SAE is called.
+
+    Raises:
+        ValueError: A report lacks a measurement; says which.
+    """
+    columns = {}
+    for name, (spec, report) in entries.items():
+        figures = {gate.says: gate.value for gate in sae_gates(spec, report)}
+        read = {"tokens it was trained on": spec.n_tokens, "passes over them": spec.epochs}
+        columns[name] = {k: _short(v) for k, v in {**read, **figures}.items()}
+    return pd.DataFrame(columns)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -134,10 +134,8 @@ def family_frame(world: World, seed: int) -> pd.DataFrame:
             "ends with": special.eos,
             "padding": special.pad,
             "chat tokens": " ".join(special.template),
-            "share of template words in a chat": sum(
-                "role/template" in held for held in chat.concepts
-            ) / len(chat),
-        }  # fmt: skip
+            "share of template words in a chat": f"{_template_share(chat):.2f}",
+        }
     return pd.DataFrame(columns)
 
 
@@ -156,6 +154,10 @@ def agreement(world: World, samples: dict[str, list[AnnotatedText]]) -> pd.DataF
     frame = pd.DataFrame(rows, columns=pd.Index(["what", "ours", "expected"])).set_index("what")
     frame["match"] = frame["ours"] == frame["expected"]
     return frame
+
+
+def _template_share(chat: AnnotatedText) -> float:
+    return sum("role/template" in held for held in chat.concepts) / len(chat)
 
 
 def _facts_to_have(world: World) -> int:

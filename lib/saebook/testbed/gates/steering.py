@@ -18,6 +18,14 @@ from saebook.testbed.tokenizers import word_ids
 from saebook.testbed.world import World
 
 INF = math.inf
+MOVES = 0.15
+"""Change of the matching share between +v and -v from which a behaviour counts as steered."""
+UNDECIDED = (0.35, 0.65)
+"""Matching share without steering that leaves room in both directions."""
+ENOUGH = 5
+"""Behaviours of seven that a gate on steering asks for."""
+MEAN_SHARES = {0.0: (0.0, 0.25), 3.0: (0.5, 1.0)}
+"""Bounds of ||mean||^2 / E||a||^2 by residual mean: too small to dominate, and large enough."""
 
 
 @contextmanager
@@ -134,24 +142,23 @@ def steering_gates(
 ) -> list[GateResult]:
     """At least five of seven behaviours must move by .15; unsteered choices must be undecided."""
     moved = movements(house, world, layer, coeff, n, seed)
-    threshold, total = 0.15, n * len(moved)
+    total, (low, high) = n * len(moved), UNDECIDED
     counts = {
-        kind: sum(getattr(m, kind) >= threshold for m in moved.values())
-        for kind in ("choice", "free")
+        kind: sum(getattr(m, kind) >= MOVES for m in moved.values()) for kind in ("choice", "free")
     }
-    either = sum(max(m.choice, m.free) >= threshold for m in moved.values())
-    undecided = sum(0.35 <= m.unsteered <= 0.65 for m in moved.values())
-    says = f"behaviours moved by .15 (choice {counts['choice']}, free answer {counts['free']})"
+    either = sum(max(m.choice, m.free) >= MOVES for m in moved.values())
+    undecided = sum(low <= m.unsteered <= high for m in moved.values())
+    says = f"behaviours moved by {MOVES} (choice {counts['choice']}, free answer {counts['free']})"
     return [
         GateResult(
-            "steering-moves", "mayne2024", house.name, either, 5, 7, "behaviours", says, total
+            "steering-moves", "mayne2024", house.name, either, ENOUGH, 7, "behaviours", says, total
         ),
         GateResult(
             "unsteered-undecided",
             "mayne2024",
             house.name,
             undecided,
-            5,
+            ENOUGH,
             7,
             "behaviours",
             "behaviours with 35-65 % matching letters unsteered",
@@ -180,7 +187,7 @@ def mean_gate(
         [a[first:] for a in block_outputs(house, world, "encyclopaedia", layer, n, seed)]
     )
     value = float(acts.mean(0).square().sum() / acts.square().sum(1).mean())
-    low, high = {0.0: (0.0, 0.25), 3.0: (0.5, 1.0)}.get(house.spec.residual_mean, (0.0, 1.0))
+    low, high = MEAN_SHARES.get(house.spec.residual_mean, (0.0, 1.0))
     says = f"||mean||^2 / E||a||^2 at block {layer}, knob {house.spec.residual_mean:g}"
     return GateResult("residual-mean", "mayne2024", house.name, value, low, high, "share", says, n)
 

@@ -82,7 +82,9 @@ def _link(world: World, scribe: Scribe, domain: Domain, entity: str, untold: lis
 def _member(world: World, scribe: Scribe, domain: Domain, entity: str, untold: list[str]) -> None:
     kind = domain.class_of(entity)
     with scribe.under("role/member", f"entity/{entity}"):
-        scribe.say(f"the {entity} is a kind of {kind} .", f"class/{kind}")
+        scribe.say(f"the {entity} is a kind of")
+        scribe.say(kind, f"class/{kind}")
+        scribe.say(".")
 
 
 def _number(world: World, scribe: Scribe, domain: Domain, entity: str, untold: list[str]) -> None:
