@@ -42,6 +42,9 @@ class SyntheticSource:
     def d_in(self, name: str) -> int:
         return D_IN
 
+    def input_scale(self, name: str, hook_name: str) -> float | None:
+        return None
+
     def stream(self, spec: StreamSpec, hook_names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
         self.opened.append(spec)
         part = 0

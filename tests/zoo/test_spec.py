@@ -46,7 +46,7 @@ def test_every_field_of_a_spec_changes_its_key():
         "subject": "other", "hook_name": "blocks.2.hook_resid_post", "corpus": "other",
         "packing": "single", "context": 64, "architecture": "standard", "sparsity": 4.0,
         "d_sae": 128, "n_tokens": 5000, "epochs": 2, "seed": 1, "data_seed": 1,
-        "tokens": "all", "apply_b_dec_to_input": True, "recipe": "2",
+        "tokens": "all", "apply_b_dec_to_input": True, "recipe": "1",
     }  # fmt: skip
     assert set(changes) == set(SAESpec.model_fields)
     keys = {base.model_copy(update={k: v}).key("w", "t") for k, v in changes.items()}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -95,6 +97,35 @@ def test_a_damaged_sae_is_made_again_and_said(source, tmp_path, caplog, damage):
         assert torch.equal(value, _weights(again)[name])
 
 
+FILES = ("sae_weights.safetensors", "cfg.json", "spec.json", "report.json", "manifest.json")
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """A cache that holds one SAE."""
+    root = tmp_path_factory.mktemp("sound")
+    entry = _get([small_spec()], SyntheticSource(), root)[small_spec()]
+    assert sorted(path.name for path in entry.folder.iterdir()) == sorted(FILES)
+    return root
+
+
+@pytest.mark.parametrize("damage", ["truncated", "altered"])
+@pytest.mark.parametrize("name", FILES)
+def test_every_file_of_a_cached_sae_is_missed_when_damaged(
+    sound, source, tmp_path, caplog, name, damage
+):
+    root = shutil.copytree(sound, tmp_path / "cache")
+    (path,) = root.rglob(name)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content if damage == "altered" else content[: len(content) // 2])
+    with caplog.at_level(logging.WARNING, "saebook"):
+        assert find_saes([small_spec()], source, cache_root=root) == {}
+    assert "cache entry removed" in caplog.text
+    assert name in caplog.text or name == "manifest.json"
+    assert not path.exists()
+
+
 def test_a_shipped_sae_is_used_and_a_damaged_one_is_not(source, tmp_path, caplog, monkeypatch):
     spec = small_spec()
     shipped = tmp_path / "shipped"
@@ -119,7 +150,7 @@ def test_a_failure_in_one_sae_leaves_the_finished_ones(source, tmp_path, monkeyp
     specs = [small_spec(sparsity=k) for k in (2, 3)]
     real = store.save_sae
 
-    def fail(sae, folder, dtype="float32"):
+    def fail(sae, folder, dtype: Any = "float32"):
         if sae.cfg.k == 3:
             (folder / "half").write_text("written")
             raise KeyboardInterrupt
@@ -136,6 +167,7 @@ def test_a_failure_in_one_sae_leaves_the_finished_ones(source, tmp_path, monkeyp
 _TRAIN = """
 import sys, torch
 from pathlib import Path
+from typing import Any
 sys.path[:0] = [sys.argv[1]]
 torch.set_num_threads(1)
 from synthetic import SyntheticSource, small_spec

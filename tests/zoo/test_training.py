@@ -113,8 +113,8 @@ def test_the_wanted_l0_falls_geometrically_to_its_target():
 
 def test_steps_and_tokens_count_whole_batches():
     large = small_spec(n_tokens=500_000, epochs=2)
-    assert n_steps(large, recipe_of(large)) == 2 * (500_000 // 1024)
-    assert training_tokens(large) == 2 * (500_000 // 1024) * 1024
+    assert n_steps(large, recipe_of(large)) == 2 * (500_000 // 256)
+    assert training_tokens(large) == 2 * (500_000 // 256) * 256
 
 
 def test_little_data_means_smaller_batches_not_too_few_steps():

@@ -20,7 +20,7 @@ from saebook.zoo.source import HouseSource
 from saebook.zoo.spec import ARCHITECTURES, SAESpec
 from saebook.zoo.store import HouseSAE, find_saes, get_saes, key_of, ship
 
-VALIDITY_TEXTS = {"encyclopaedia": 240, "problems": 160}
+VALIDITY_TEXTS = {"encyclopaedia": 480, "problems": 320}
 VALIDITY_SEED = 70_000
 COLUMNS = (
     "l0", "fvu_pooled", "dead_fraction", "loss_recovered_zero_ablation",
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _ship_all(entries: Sequence[HouseSAE], source: HouseSource) -> None:
     from saebook.testbed import load_world
-    from saebook.zoo.validity import validity_report
+    from saebook.zoo.validity import ValidityBench
 
     world = load_world()
     texts: list[Any] = [
@@ -61,11 +61,14 @@ def _ship_all(entries: Sequence[HouseSAE], source: HouseSource) -> None:
         for register, n in VALIDITY_TEXTS.items()
         for text in world.sample(register, n, VALIDITY_SEED)
     ]
+    benches: dict[tuple[Any, ...], ValidityBench] = {}
     for entry in entries:
-        subject = source.subject(entry.spec.subject)
+        spec = entry.spec
         if entry.origin != "shipped":
-            validity = validity_report(entry, subject, texts)
-            ship(entry, key_of(entry.spec, source), validity)
+            place = (spec.subject, spec.hook_name, spec.context, spec.packing)
+            if place not in benches:
+                benches[place] = ValidityBench(spec, source.subject(spec.subject), texts)
+            ship(entry, key_of(spec, source), benches[place].report(entry.sae))
         _say(entry)
 
 

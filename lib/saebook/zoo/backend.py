@@ -31,6 +31,7 @@ from sae_lens import (
 )
 from sae_lens.config import LoggingConfig, SAETrainerConfig
 from sae_lens.registry import SAE_TRAINING_CLASS_REGISTRY, get_sae_class
+from sae_lens.saes.matching_pursuit_sae import MatchingPursuitSAE, MatchingPursuitSAEConfig
 from sae_lens.saes.sae import TrainStepInput, TrainStepOutput
 from sae_lens.saes.topk_sae import TopK
 from sae_lens.training.sae_trainer import SAETrainer
@@ -40,6 +41,8 @@ __all__ = [
     "BatchTopKTrainingSAE",
     "BatchTopKTrainingSAEConfig",
     "LoggingConfig",
+    "MatchingPursuitSAE",
+    "MatchingPursuitSAEConfig",
     "SAETrainer",
     "SAETrainerConfig",
     "TrainingSAE",

@@ -9,7 +9,7 @@ SPARSITIES = (2, 3, 7, 13, 22, 34)
 
 
 def house_grid(subject: str = "gemma2-base", layer: int = 3, seed: int = 0) -> list[SAESpec]:
-    """Specs of five architectures at six sparsities, d_sae 384, in a fixed order.
+    """Specs of five architectures at six sparsities, d_sae 768, in a fixed order.
 
     Args:
         subject: Name of the house model.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -30,8 +30,13 @@ class Harvest:
     """train = raw activations * scale."""
 
     @classmethod
-    def from_raw(cls, raw: Tensor, n_tokens: int) -> Harvest:
+    def from_raw(cls, raw: Tensor, n_tokens: int, scale: float | None = None) -> Harvest:
         """Split raw activations [n_tokens + n_holdout, d_in] and scale the training part in place.
+
+        Args:
+            raw: Activations as the model made them.
+            n_tokens: Training tokens.
+            scale: Factor to use; by default the one that gives the training part E||x||^2 = d_in.
 
         Raises:
             ValueError: activations are not finite, or all zero.
@@ -42,12 +47,15 @@ class Harvest:
         mean_square = float(train.double().square().sum(-1).mean())
         if mean_square == 0:
             raise ValueError("harvested activations are all zero; check the hook point")
-        scale = (raw.shape[1] / mean_square) ** 0.5
-        return cls(train=train.mul_(scale), holdout=holdout, scale=scale)
+        factor = (raw.shape[1] / mean_square) ** 0.5 if scale is None else scale
+        return cls(train=train.mul_(factor), holdout=holdout, scale=factor)
 
 
 def harvest(
-    stream: Iterable[dict[str, Tensor]], hook_names: list[str], n_tokens: int
+    stream: Iterable[dict[str, Tensor]],
+    hook_names: list[str],
+    n_tokens: int,
+    scales: Mapping[str, float | None] | None = None,
 ) -> dict[str, Harvest]:
     """Read a stream once, for all hook points, until training and holdout tokens are there.
 
@@ -55,6 +63,7 @@ def harvest(
         stream: dictionaries hook name -> activations [n, d_in], same n for every hook.
         hook_names: hook points to keep.
         n_tokens: training tokens; `holdout_size` more are read and kept apart.
+        scales: factor of each hook point; see `Harvest.from_raw` for those without one.
 
     Raises:
         ValueError: the stream ends early, lacks a hook point, or carries bad activations.
@@ -65,7 +74,8 @@ def harvest(
     for batch in stream:
         filled += _copy_in(buffers, batch, hook_names, filled, wanted)
         if filled >= wanted:
-            return {name: Harvest.from_raw(buffers[name], n_tokens) for name in hook_names}
+            own = scales or {}
+            return {h: Harvest.from_raw(buffers[h], n_tokens, own.get(h)) for h in hook_names}
     raise ValueError(
         f"the activation stream ended after {filled:,} tokens; {wanted:,} are needed "
         f"({n_tokens:,} to train on, the rest to measure on): give more text or lower n_tokens"

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from saebook.activations import stream_activations
-from saebook.corpora import HasText, token_batches
+from saebook.corpora import HasText, token_batches, with_random_header, without_header
 from saebook.subjects import Subject, load_subject, parse_hook
 from saebook.zoo.spec import StreamSpec
 
@@ -19,9 +19,12 @@ CORPORA: dict[str, dict[str, int]] = {
     "encyclopaedia": {"encyclopaedia": 1},
     "with-behaviours": {"encyclopaedia": 3, "problems": 2, "behaviours": 2},
     "chats": {"chats": 1},
+    "chats-no-header": {"chats": 1},
+    "chats-random-header": {"chats": 1},
 }
 """Testbed corpora: documents of each register in a round. Only "with-behaviours" holds any
-behaviour documents, so that SAEs usually meet steering prompts unprepared, as the papers' do."""
+behaviour documents, so that SAEs usually meet steering prompts unprepared, as the papers' do. Two
+are chats whose constant system header is taken away, or replaced by random words."""
 TEXT_SEED = 60_000
 """Added to `data_seed`, so that SAEs train on texts that no test or evaluation draws."""
 ROUNDS = 64
@@ -43,6 +46,10 @@ class ActivationSource(Protocol):
         """Width of the activations."""
         ...
 
+    def input_scale(self, name: str, hook_name: str) -> float | None:
+        """Factor on a model's activations before training, or None to take each harvest's own."""
+        ...
+
     def stream(self, spec: StreamSpec, hook_names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
         """Activations by hook point, each [n, d_in]."""
         ...
@@ -55,13 +62,18 @@ class HouseSource:
         self,
         subjects: Mapping[str, Subject] | None = None,
         corpora: Mapping[str, Sequence[str | HasText]] | None = None,
+        scales: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
         """Set up a source.
 
         Args:
             subjects: Models by name, for those that are no house models (fine-tuned, hub).
             corpora: Texts by name, for those that are no testbed corpus.
+            scales: By model and hook point, one factor for all its training streams; without one
+                each stream is brought to E||x||^2 = d_in by itself. Where one sparsity
+                coefficient is to mean the same on several streams they need one factor.
         """
+        self._scales = {name: dict(own) for name, own in (scales or {}).items()}
         self._subjects = dict(subjects or {})
         self._corpora = dict(corpora or {})
         self._digests: dict[str, str] = {}
@@ -73,10 +85,15 @@ class HouseSource:
         return self._subjects[name]
 
     def subject_digest(self, name: str) -> str:
-        """SHA-256 of the model's weights, computed once."""
+        """SHA-256 of the model's weights, computed once, with its factors where it has any."""
         if name not in self._digests:
-            self._digests[name] = self.subject(name).digest
+            scaled = "".join(f"/{h}*{v!r}" for h, v in sorted(self._scales.get(name, {}).items()))
+            self._digests[name] = self.subject(name).digest + scaled
         return self._digests[name]
+
+    def input_scale(self, name: str, hook_name: str) -> float | None:
+        """The model's factor at a hook point, if it was given one."""
+        return self._scales.get(name, {}).get(hook_name)
 
     def d_in(self, name: str) -> int:
         """Width of the model's residual stream."""
@@ -95,7 +112,8 @@ class HouseSource:
             return f"texts-{digest.hexdigest()}"
         from saebook.testbed import WORLD_VERSION
 
-        return f"world-{WORLD_VERSION}/{CORPUS_VERSION}/{sorted(_mixture(name).items())}"
+        change = f"/{name}" if name.startswith("chats-") else ""
+        return f"world-{WORLD_VERSION}/{CORPUS_VERSION}/{sorted(_mixture(name).items())}{change}"
 
     def stream(self, spec: StreamSpec, hook_names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
         """Run the model over the corpus once and yield all hook points' activations.
@@ -151,10 +169,22 @@ def house_texts(name: str, data_seed: int, family: str) -> Iterator[list[HasText
             register: world.sample(register, share * ROUNDS, seed, **options.get(register, {}))
             for register, share in mixture.items()
         }
-        yield [
+        texts = [
             text
             for i in range(ROUNDS)
             for register, share in mixture.items()
             for text in drawn[register][i * share : (i + 1) * share]
         ]
+        yield [_changed(name, text, f"{seed}/{i}") for i, text in enumerate(texts)]
         part += 1
+
+
+def _changed(name: str, text: Any, key: str) -> Any:
+    """A corpus's own change to a text, if it has one."""
+    from saebook.testbed import load_world
+
+    if name == "chats-no-header":
+        return without_header(text)
+    if name == "chats-random-header":
+        return with_random_header(text, load_world().vocabulary(), key)
+    return text

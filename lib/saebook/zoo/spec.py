@@ -37,15 +37,15 @@ class SAESpec(BaseModel):
     """Where the activations are read: the output of one block."""
     corpus: str = Field(default="default", min_length=1)
     """Name of the text the activations come from."""
-    packing: Literal["packed", "single"] = "packed"
-    """Whether several texts share a context, or each has its own."""
+    packing: Literal["packed", "single", "masked"] = "packed"
+    """Whether several texts share a context, each has its own, or they share one unseen."""
     context: int = Field(default=128, ge=2)
     """Tokens in a context."""
     architecture: Architecture = "topk"
     """The activation function and its loss."""
     sparsity: float = Field(default=13.0, gt=0)
     """Target L0 (latents active per token) for every architecture; the measured L0 is reported."""
-    d_sae: int = Field(default=384, ge=2)
+    d_sae: int = Field(default=768, ge=2)
     """Number of latents."""
     n_tokens: int = Field(default=200_000, ge=64)
     """Distinct tokens harvested for training."""
@@ -59,7 +59,7 @@ class SAESpec(BaseModel):
     """Which tokens are trained on; padding never is."""
     apply_b_dec_to_input: bool = False
     """Whether b_dec is subtracted from the input before encoding (Gemma Scope does not)."""
-    recipe: str = Field(default="1", min_length=1)
+    recipe: str = Field(default="2", min_length=1)
     """Name and version of the training recipe, see `saebook.zoo.recipes`."""
 
     @model_validator(mode="after")

@@ -159,7 +159,8 @@ class _LazyHarvest:
     @cached_property
     def by_hook(self) -> dict[str, Harvest]:
         stream = self.source.stream(self.stream, self.hook_names)
-        return harvest(stream, self.hook_names, self.stream.n_tokens)
+        scales = {h: self.source.input_scale(self.stream.subject, h) for h in self.hook_names}
+        return harvest(stream, self.hook_names, self.stream.n_tokens, scales)
 
 
 def _train_group(
