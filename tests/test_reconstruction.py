@@ -12,6 +12,7 @@ from tiny import N_LAYERS, WORDS
 from saebook.corpora import token_batches
 from saebook.reconstruction import (
     EXPLAINED_VARIANCES,
+    best_direction_f1_by_concept,
     best_latent_f1_by_concept,
     cosine,
     dead_fraction,
@@ -178,6 +179,21 @@ def _slow_best_f1(code, truth):
         f1 = 2 * hits / (2 * hits + wrong) if hits else 0.0
         best = max(best, (f1, threshold), key=lambda pair: pair[0])
     return best[0]
+
+
+def test_a_direction_detects_a_linear_concept_and_not_one_that_is_not_there():
+    generator = torch.Generator().manual_seed(0)
+    acts = torch.randn(2000, 8, generator=generator)
+    linear = acts[:, 0] + acts[:, 1] > 1.5
+    noise = torch.rand(2000, generator=generator) > 0.9
+    rare = torch.zeros(2000, dtype=torch.bool)
+    labels = torch.stack([linear, noise, rare], 1)
+    selection = torch.arange(2000) % 2 == 0
+    acts = acts + 5.0 * torch.ones(8)  # a large mean must not matter
+    table = best_direction_f1_by_concept(acts, labels, ["linear", "noise", "rare"], selection)
+    f1 = table.set_index("concept")["f1"]
+    assert list(f1.index) == ["linear", "noise"]
+    assert f1["linear"] > 0.85 and f1["noise"] < 0.4
 
 
 def test_the_best_latent_is_chosen_on_one_half_and_scored_on_the_other():

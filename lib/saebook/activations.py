@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
-from saebook.corpora import TokenBatch, padded
+from saebook.corpora import TokenBatch, model_inputs, padded
 from saebook.subjects import Subject, block_tensor, hook_name
 
 Positions = Literal["last", "all"] | Sequence[int]
@@ -31,7 +31,11 @@ class Captured(dict[int, Tensor]):
 
 @torch.no_grad()
 def read_blocks(
-    subject: Subject, ids: Tensor, mask: Tensor, layers: Sequence[int]
+    subject: Subject,
+    ids: Tensor,
+    mask: Tensor,
+    layers: Sequence[int],
+    segment: Tensor | None = None,
 ) -> dict[int, Tensor]:
     """Run one batch and return the outputs of several blocks, float32 [batch, position, d_model].
 
@@ -42,14 +46,16 @@ def read_blocks(
         ids: Token ids [batch, position], right-padded.
         mask: True at real tokens.
         layers: Blocks to read, in any order.
+        segment: Which text each token belongs to, where texts must not see each other; see
+            `TokenBatch.segment`.
 
     Raises:
         ValueError: no layers, or one out of range.
     """
     blocks = {layer: subject.traced_block(layer) for layer in _ordered(subject, layers)}
-    inputs = {"input_ids": ids.to(subject.device), "attention_mask": mask.to(subject.device).long()}
+    inputs = model_inputs(subject, ids, mask, segment)
     read: dict[int, Tensor] = {}
-    with subject.traced.trace(**inputs, use_cache=False) as tracer:
+    with subject.traced.trace(**inputs) as tracer:
         for layer, block in blocks.items():
             read[layer] = cast(Any, block_tensor(block.output)).save()
         tracer.stop()
@@ -74,7 +80,7 @@ def stream_activations(
     ordered = _ordered(subject, layers)
     for batch in batches:
         kept = batch.keep(drop_bos, drop_special).to(subject.device)
-        read = read_blocks(subject, batch.ids, batch.mask, ordered)
+        read = read_blocks(subject, batch.ids, batch.mask, ordered, batch.segment)
         yield {hook_name(layer): acts[kept] for layer, acts in read.items()}
 
 

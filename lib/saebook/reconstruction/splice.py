@@ -5,60 +5,99 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 
 from saebook.activations import stream_activations
-from saebook.corpora import TokenBatch
+from saebook.corpora import TokenBatch, model_inputs
 from saebook.subjects import Subject, block_tensor, hook_name, with_block_tensor
 
 Replace = Callable[[Tensor], Tensor]
 """Maps activations [n, d_model] to what stands in their place."""
+Where = Callable[[TokenBatch], Tensor]
+"""Chooses tokens of a batch, bool [batch, context]."""
 
 
-@torch.no_grad()
 def next_token_nll(
     subject: Subject,
     batches: Sequence[TokenBatch],
     layer: int | None = None,
     replace: Replace | None = None,
+    where: Where | None = None,
 ) -> float:
-    """Mean negative log-likelihood (nats) of each next real token in its sequence.
+    """Mean negative log-likelihood (nats) of each next real token; see `nll_by_text`."""
+    table = nll_by_text(subject, batches, layer, replace, where)
+    return float(table["nats"].sum() / table["n"].sum())
+
+
+@torch.no_grad()
+def nll_by_text(
+    subject: Subject,
+    batches: Sequence[TokenBatch],
+    layer: int | None = None,
+    replace: Replace | None = None,
+    where: Where | None = None,
+) -> pd.DataFrame:
+    """Negative log-likelihood of the tokens of every text, each predicted from its sequence.
 
     Args:
         subject: The model.
-        batches: Token ids; padding is neither read nor predicted.
+        batches: Token ids; padding is neither read nor predicted, and no token is predicted from
+            a text that its own may not see.
         layer: Block whose output is replaced, with `replace`; neither leaves the model alone.
-        replace: Applied to the block's output at all real tokens but BOS, which no SAE here is
-            trained on and whose loss would drown the others'.
+        replace: Applied to the block's output at the tokens of `where`.
+        where: From a batch, the tokens that are replaced and predicted; by default all real ones
+            but BOS, which no SAE here is trained on and whose loss would drown the others'.
+
+    Returns:
+        Index document; nats (summed over its tokens) and n (tokens predicted).
 
     Raises:
-        ValueError: only one of layer and replace given, or a layer out of range.
+        ValueError: only one of layer and replace given, a layer out of range, or nothing to
+            predict.
     """
     if (layer is None) != (replace is None):
         raise ValueError("give layer and replace together, or neither")
-    total, count = 0.0, 0
+    chosen = _all_but_bos if where is None else where
+    parts = []
     for batch in batches:
-        logprobs = _logits(subject, batch, layer, replace)[:, :-1].log_softmax(-1)
-        picked = logprobs.gather(-1, batch.ids[:, 1:, None]).squeeze(-1)
-        predicted = batch.mask[:, 1:] & ~batch.bos[:, 1:]
-        total += float(-picked[predicted].double().sum())
-        count += int(predicted.sum())
-    if count == 0:
+        used = chosen(batch) & batch.mask
+        logprobs = _logits(subject, batch, used, layer, replace)[:, :-1].log_softmax(-1)
+        nats = -logprobs.gather(-1, batch.ids[:, 1:, None]).squeeze(-1).double()
+        predicted = used[:, 1:] & _follows(batch)
+        parts.append(
+            pd.DataFrame(
+                {"document": batch.document[:, 1:][predicted], "nats": nats[predicted], "n": 1}
+            )
+        )
+    table = pd.concat(parts).groupby("document").sum()
+    if table.empty:
         raise ValueError("no batch holds a token to predict")
-    return total / count
+    return table
+
+
+def _all_but_bos(batch: TokenBatch) -> Tensor:
+    return batch.keep(drop_bos=True)
+
+
+def _follows(batch: TokenBatch) -> Tensor:
+    """True where a token stands in the same segment as the one before it [batch, context - 1]."""
+    if batch.segment is None:
+        return batch.mask[:, 1:]
+    return batch.segment[:, 1:] == batch.segment[:, :-1]
 
 
 def _logits(
-    subject: Subject, batch: TokenBatch, layer: int | None, replace: Replace | None
+    subject: Subject,
+    batch: TokenBatch,
+    where: Tensor,
+    layer: int | None,
+    replace: Replace | None,
 ) -> Tensor:
-    inputs = {
-        "input_ids": batch.ids.to(subject.device),
-        "attention_mask": batch.mask.to(subject.device).long(),
-        "use_cache": False,
-    }
+    inputs = model_inputs(subject, batch.ids, batch.mask, batch.segment)
     block = None if layer is None else subject.traced_block(layer)
-    where = batch.keep(drop_bos=True).to(subject.device)
+    where = where.to(subject.device)
     with subject.traced.trace(**inputs):
         if block is not None:
             output = block.output
@@ -74,7 +113,8 @@ def _edited(resid: Tensor, where: Tensor, replace: Replace | None) -> Tensor:
     return edited
 
 
-def _reconstruct(sae: Any) -> Replace:
+def reconstruct(sae: Any) -> Replace:
+    """The replacement that puts an SAE's reconstruction in an activation's place."""
     return lambda acts: sae.decode(sae.encode(acts))
 
 
@@ -98,19 +138,33 @@ def loss_recovered_mean_ablation(
     """
     parts = stream_activations(subject, batches, [layer], drop_bos=True)
     acts = torch.cat([part[hook_name(layer)] for part in parts])
+    return _recovered(subject, batches, layer, sae, replace_by_mean(acts))
+
+
+def replace_by_mean(acts: Tensor) -> Replace:
+    """The replacement that puts the mean of `acts` [n, d_model] in every activation's place."""
     mean = acts.double().mean(0).to(acts.dtype)
-    return _recovered(subject, batches, layer, sae, lambda x: mean.to(x.device).expand_as(x))
+    return lambda x: mean.to(x.device).expand_as(x)
 
 
-def _recovered(
-    subject: Subject, batches: Sequence[TokenBatch], layer: int, sae: Any, ablate: Replace
-) -> float:
-    whole = next_token_nll(subject, batches)
-    spliced = next_token_nll(subject, batches, layer, _reconstruct(sae))
-    ablated = next_token_nll(subject, batches, layer, ablate)
+def share_recovered(whole: float, spliced: float, ablated: float, layer: int) -> float:
+    """(ablated - spliced) / (ablated - whole), all in nats.
+
+    Raises:
+        ValueError: Ablation does not raise the loss, so no share of it can be recovered.
+    """
     if ablated <= whole:
         raise ValueError(
             f"ablating layer {layer} does not raise the loss ({ablated:.4f} against {whole:.4f} "
             "nats), so no share of it can be recovered"
         )
     return (ablated - spliced) / (ablated - whole)
+
+
+def _recovered(
+    subject: Subject, batches: Sequence[TokenBatch], layer: int, sae: Any, ablate: Replace
+) -> float:
+    whole = next_token_nll(subject, batches)
+    spliced = next_token_nll(subject, batches, layer, reconstruct(sae))
+    ablated = next_token_nll(subject, batches, layer, ablate)
+    return share_recovered(whole, spliced, ablated, layer)

@@ -14,6 +14,7 @@ from saebook.stats.intervals import (
     cluster_bootstrap,
     paired_bootstrap_difference,
     proportion_interval,
+    t_interval,
 )
 from saebook.stats.permutation import Tested, holm, permutation_p
 
@@ -32,4 +33,5 @@ __all__ = [
     "permutation_p",
     "proportion_interval",
     "spearman",
+    "t_interval",
 ]

@@ -147,6 +147,21 @@ def cluster_bootstrap(
     return Interval(float(statistic(x)), float(low), float(high))
 
 
+def t_interval(values: ArrayLike, level: float = 0.95) -> Interval:
+    """Student's interval of a mean, for a handful of seeds where resampling would be too narrow.
+
+    Raises:
+        ValueError: fewer than two values, values that are not finite, or a level outside (0, 1).
+    """
+    x = vector(values)
+    check_level(level)
+    if len(x) < 2:
+        raise ValueError(f"{len(x)} value has no spread; give at least two")
+    mean, error = float(x.mean()), float(x.std(ddof=1)) / math.sqrt(len(x))
+    reach = float(scipy_stats.t.ppf((1 + level) / 2, len(x) - 1)) * error
+    return Interval(mean, mean - reach, mean + reach)
+
+
 def proportion_interval(successes: int, n: int, level: float = 0.95) -> Interval:
     """Wilson score interval of a proportion (Wilson 1927).
 

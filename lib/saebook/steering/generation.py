@@ -95,7 +95,7 @@ def generate_ids(
         raise ValueError(f"{len(keys)} row ids for {len(rows)} prompts")
     plan = row_steering(subject, steering, len(rows))
     result: list[list[int]] = [[] for _ in rows]
-    for chosen in _equal_lengths(rows, batch_size):
+    for chosen in equal_lengths(rows, batch_size):
         ids = torch.tensor([rows[i] for i in chosen])
         sampler = _sampler([keys[i] for i in chosen], max_new_tokens, seed, temperature, ids)
         steer = None if plan is None else plan.rows(chosen)
@@ -116,7 +116,8 @@ def _check(max_new_tokens: int, seed: int | None, temperature: float, batch_size
         raise ValueError(f"sampling at temperature {temperature} needs a seed")
 
 
-def _equal_lengths(rows: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
+def equal_lengths(rows: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
+    """Batches of indices of rows of one length, so that nothing is padded."""
     groups: dict[int, list[int]] = defaultdict(list)
     for i, row in enumerate(rows):
         groups[len(row)].append(i)

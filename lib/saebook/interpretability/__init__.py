@@ -1,0 +1,41 @@
+"""Is a latent explained by what it fires on? Windows, explanations, detection, and its bounds."""
+
+from saebook.interpretability.corpus import LabelledCorpus, read_corpus
+from saebook.interpretability.detection import (
+    balanced_accuracy,
+    detection_frame,
+    detection_scores,
+    published_labels,
+    row_auroc,
+    true_labels,
+)
+from saebook.interpretability.floor import random_direction_codes, thresholded_codes
+from saebook.interpretability.inventory import InventoryExplainer
+from saebook.interpretability.lexicon import LexiconExplainer
+from saebook.interpretability.windows import (
+    LatentWindows,
+    WindowSizes,
+    latent_windows,
+    live_latents,
+    scoreable_latents,
+)
+
+__all__ = [
+    "InventoryExplainer",
+    "LabelledCorpus",
+    "LatentWindows",
+    "LexiconExplainer",
+    "WindowSizes",
+    "balanced_accuracy",
+    "detection_frame",
+    "detection_scores",
+    "latent_windows",
+    "live_latents",
+    "published_labels",
+    "random_direction_codes",
+    "read_corpus",
+    "row_auroc",
+    "scoreable_latents",
+    "thresholded_codes",
+    "true_labels",
+]

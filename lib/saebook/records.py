@@ -1,0 +1,72 @@
+"""Tables of record: measured once at the full tier, read and judged again at the testbed tier."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from saebook.paths import records_dir, results_dir
+
+MADE_ON, SIZE = "made_on", "size"
+log = logging.getLogger("saebook")
+
+
+def recorded_table(
+    slug: str,
+    name: str,
+    tier: str,
+    made_on: str,
+    make: Callable[[], pd.DataFrame],
+    folder: Path | None = None,
+    size: str = "",
+) -> pd.DataFrame:
+    """Return a chapter's table: from the records at the testbed tier, else measured now.
+
+    At the full tier the measured table is written beside the results as `<slug>.<name>.parquet`,
+    and a run that was stopped goes on from the tables of its size that lie there already. At the
+    testbed tier a record counts only if it was made on the same models; if there is none the
+    table is measured, at whatever size the parameters ask for.
+
+    Args:
+        slug: The paper.
+        name: Of the table, unique in the chapter.
+        tier: smoke, testbed or full.
+        made_on: What the numbers depend on beside the code, such as a digest of the models.
+        make: Measures the table.
+        folder: Where records are; the project's own by default.
+        size: The full run's parameters, as text.
+    """
+    if tier == "testbed":
+        found = read_record(slug, name, made_on, folder)
+        if found is not None:
+            return found
+    if tier == "full":
+        found = read_record(slug, name, made_on, results_dir())
+        if found is not None and found.attrs.get(SIZE) == size:
+            return found
+    table = make()
+    table.attrs = {MADE_ON: made_on, SIZE: size}
+    if tier == "full":
+        table.to_parquet(results_dir() / _file(slug, name))
+    return table
+
+
+def read_record(
+    slug: str, name: str, made_on: str, folder: Path | None = None
+) -> pd.DataFrame | None:
+    """Read a table of record; None if there is none or it was made on other models (said once)."""
+    path = (records_dir() if folder is None else folder) / _file(slug, name)
+    if not path.is_file():
+        return None
+    table = pd.read_parquet(path)
+    if table.attrs.get(MADE_ON) == made_on:
+        return table
+    log.warning("%s was made on other models; it is measured again at this tier's size", path.name)
+    return None
+
+
+def _file(slug: str, name: str) -> str:
+    return f"{slug}.{name}.parquet"
