@@ -1,6 +1,6 @@
 """Every benchmark, one after another, as ratios within this run.
 
-    python bench/run.py [imports zoo book] [--small]
+    python bench/run.py [imports zoo latents book] [--small]
 
 Writes book/results/bench.json, which the benchmarks page shows, and prints it.
 """
@@ -22,7 +22,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "book" / "results" / "bench.json"
-PARTS = ("imports", "zoo", "book")
+PARTS = ("imports", "zoo", "latents", "book")
 
 
 def seconds(command: list[str], repeats: int = 1) -> float:
@@ -60,6 +60,14 @@ def bench_zoo(small: bool) -> dict[str, Any]:
     return json.loads(printed)
 
 
+def bench_latents(small: bool) -> dict[str, Any]:
+    """Token confidence and detection of many latents at once, against one at a time."""
+    sizes = ["--latents", "20", "--tokens", "6000"] if small else []
+    command = [sys.executable, "bench/latents.py", *sizes]
+    printed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return {"latents": json.loads(printed)}
+
+
 def bench_book(small: bool) -> dict[str, Any]:
     """The book from an empty build folder, with its chapters done, and with nothing to do."""
     if not small:
@@ -88,6 +96,7 @@ def main() -> None:
     work: dict[str, Callable[[bool], dict[str, Any]]] = {
         "imports": bench_imports,
         "zoo": bench_zoo,
+        "latents": bench_latents,
         "book": bench_book,
     }
     found = json.loads(RESULT.read_text("utf-8")) if RESULT.exists() else {}

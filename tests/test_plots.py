@@ -140,6 +140,17 @@ def test_a_frame_without_rows_is_refused(ax) -> None:
         plots.layer_profile(ax, pd.DataFrame({"layer": [], "estimate": []}))
 
 
+def test_a_grid_of_gates_crosses_what_fails_and_shows_what_was_measured_now(ax) -> None:
+    rows = [("a", "x", 0.5, True), ("b", "x", 2.0, False), ("a", "y", 1.0, True)]
+    frame = pd.DataFrame(rows, columns=["gate", "model", "value", "passed"])
+    plots.gate_grid(ax, frame, frame[:1].assign(value=0.25))
+    written = [text.get_text() for text in ax.texts]
+    assert written == ["0.5", "2 ✗", "1", "0.25"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["x", "y"]
+    with pytest.raises(ValueError, match="gate_grid needs columns"):
+        plots.gate_grid(ax, frame.drop(columns="passed"))
+
+
 def test_gates_lie_inside_the_band_exactly_when_they_hold(ax) -> None:
     inf = math.inf
     frame = pd.DataFrame(

@@ -5,15 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from saebook.book.answers import load_papers
+from saebook.book.answers import PaperAnswers, load_papers
 from saebook.book.api import reference
+from saebook.book.chapters_page import spans
+from saebook.book.claims_pages import claims_page
 from saebook.book.errors import BookError
 from saebook.book.footer import block
 from saebook.book.forest import bars, distances, draw
 from saebook.book.markdown import number, plain
 from saebook.book.status import bench_tables
 from saebook.claims import Results, Verdict, load_ledger
-from saebook.claims.schema import Test
+from saebook.claims.schema import Ledger, Test
 from saebook.claims.simple_rules import LowerBound, Measured, Within
 
 
@@ -35,6 +37,25 @@ def test_a_recorded_row_carries_its_verdict_and_every_other_row_a_reason(project
     (row,) = (r for r in rows if r.record is not None)
     assert (row.name, row.block, row.verdict) == ("mayne2024:R2", "audit", Verdict.NOT_REPRODUCED)
     assert all(r.why for r in rows)
+
+
+def test_a_row_whose_rule_was_changed_after_its_run_is_shown_as_it_was_measured(project):
+    paper = answered(project)
+    changed = paper.ledger.model_dump(by_alias=True)
+    (claim,) = (c for c in changed["claims"] if c["id"] == "R2")
+    claim["audit"]["controls"] = [{"name": "new", "must": {"rule": "at_least", "value": 1}}]
+    ledger = Ledger.model_validate({k: v for k, v in changed.items() if v is not None})
+    page = claims_page(PaperAnswers(ledger, {"testbed": replaced(paper, ledger)}), None)
+    section = page.split("(claim-mayne2024-r2)=")[1].split("\n(claim-")[0]
+    assert "found under the rule as it was: 2.86" in section
+    assert "the rule was changed after this run" in section
+
+
+def replaced(paper, ledger):
+    """The paper's run, held against another ledger."""
+    run = paper.runs["testbed"]
+    run.ledger = ledger
+    return run
 
 
 def test_the_forest_shows_measured_rows_alone_and_its_bytes_repeat(project):
@@ -62,6 +83,10 @@ def test_text_from_data_cannot_become_markup():
         "a\\|b \\*c\\* \\<b> \\$x\\$ \\[y\\](z) \\{ref\\}`k`"
     )
     assert plain("`a|b`") == "`a\\|b`"
+
+
+def test_successive_ids_are_drawn_together():
+    assert spans(["C1", "C2", "C3", "C10", "K1", "K2"]) == "C1–C3, C10, K1, K2"
 
 
 def test_numbers_are_short_and_have_a_true_minus():

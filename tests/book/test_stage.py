@@ -41,7 +41,7 @@ def test_every_claim_stands_on_its_papers_page_with_all_three_kinds_of_evidence(
 def test_unwritten_chapters_are_listed_with_the_reasons_for_their_open_rows(project):
     stage(project)
     table = staged(project, "book/_generated/chapters.md")
-    assert table.count("not written yet") == len(SLUGS) - 1
+    assert table.count("none yet") == len(SLUGS) - 1
     assert "Needs the Gemma 2 weights" in staged(project, "book/_generated/unanswered.md")
 
 

@@ -171,6 +171,29 @@ def test_a_failed_write_leaves_the_old_file_whole(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
 
 
+_FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from saebook.claims.stable_json import write_json
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    write_json(Path(sys.argv[1]), {"a": "x" * 100_000})
+except OSError as error:
+    print("refused:", error.strerror)
+"""
+
+
+def test_a_disk_that_refuses_leaves_the_old_results_whole(tmp_path):
+    path = tmp_path / "r.json"
+    write_json(path, {"a": 1})
+    before = path.read_bytes()
+    command = [sys.executable, "-c", _FULL_DISK, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "refused: File too large\n"
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
+
+
 def amended(raw, with_amendment):
     raw["claims"][0]["testbed"]["test"]["value"] = 0.3
     if with_amendment:
@@ -223,5 +246,7 @@ def test_a_rehearsal_shows_only_while_nothing_was_measured(ledger):
 
 
 def test_the_claims_floor_does_not_import_torch():
-    code = "import sys, saebook.claims, saebook.claims.scoreboard; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, saebook.claims, saebook.claims.gate_tables; sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from saebook.book.errors import BookError
+from saebook.book.markdown import listed
 from saebook.claims import SLUGS, Ledger, Results, Verdict, load_ledger, load_results
 from saebook.claims.results import Record, ResultsError
 from saebook.claims.schema import BLOCKS, Block, Claim
 from saebook.run.project import Project
 
-TIERS = ("paper", "full", "testbed")
+RECORD = "full"
+TIERS = ("paper", RECORD, "testbed")
 """Where an answer is looked for, the weightiest first; full holds the verdicts of record."""
 
 
@@ -76,9 +79,18 @@ class PaperAnswers:
         return self.ledger.unanswered(claim.id, block)
 
 
-def results_file(project: Project, tier: str, name: str) -> Path | None:
-    """Where a result file lies: what was run here last, else what is committed, else None."""
-    for folder in (project.build / "results", project.root / "book" / "results"):
+def results_file(
+    project: Project, tier: str, name: str, committed_only: bool = False
+) -> Path | None:
+    """Where a result file lies: what was run here last, else what is committed, else None.
+
+    The full tier holds the numbers of record, so there the committed file alone counts: a run of
+    one's own is copied over it.
+    """
+    committed = project.root / "book" / "results"
+    only = committed_only or tier == RECORD
+    places = (committed,) if only else (project.build / "results", committed)
+    for folder in places:
         path = folder / tier / name
         if path.is_file():
             return path
@@ -91,8 +103,12 @@ def run_record(project: Project, slug: str, tier: str = "testbed") -> dict[str, 
     return json.loads(path.read_text(encoding="utf-8")) if path else None
 
 
-def load_papers(project: Project) -> list[PaperAnswers]:
+def load_papers(project: Project, committed_only: bool = False) -> list[PaperAnswers]:
     """Every paper that has a ledger, in the order of the book.
+
+    Args:
+        project: Where ledgers and results lie.
+        committed_only: Leave out what was run here and is not committed.
 
     Raises:
         LedgerError: A ledger is broken.
@@ -103,20 +119,32 @@ def load_papers(project: Project) -> list[PaperAnswers]:
     order = [slug for slug in SLUGS if slug in found] + sorted(found - set(SLUGS))
     if not order:
         raise BookError("book/claims holds no ledger; the book has nothing to say")
-    return [_paper(project, load_ledger(slug, folder)) for slug in order]
+    return [_paper(project, load_ledger(slug, folder), committed_only) for slug in order]
 
 
-def _paper(project: Project, ledger: Ledger) -> PaperAnswers:
+def _paper(project: Project, ledger: Ledger, committed_only: bool) -> PaperAnswers:
     runs: dict[str, Results] = {}
     for tier in TIERS:
-        path = results_file(project, tier, f"{ledger.slug}.json")
+        path = results_file(project, tier, f"{ledger.slug}.json", committed_only)
         if path is None:
             continue
         try:
             runs[tier] = load_results(path, ledger)
         except ResultsError as error:
             raise BookError(f"results of {ledger.slug} at tier {tier}: {error}") from error
+        if runs[tier].tier != tier:
+            raise BookError(f"{tier}/{path.name} holds results of the {runs[tier].tier} tier")
     return PaperAnswers(ledger, runs)
+
+
+def resting(answers: Iterable[Answer]) -> str:
+    """Which tiers the measured rows rest on, as a sentence; empty without a measured row."""
+    tiers = Counter(answer.tier for answer in answers if answer.tier is not None)
+    if not tiers:
+        return ""
+    parts = [f"{tiers[tier]} at the {tier} tier" for tier in TIERS if tier in tiers]
+    rows = "row carries" if tiers.total() == 1 else "rows carry"
+    return f"{tiers.total()} {rows} a measurement: {listed(parts)}."
 
 
 def tally(papers: list[PaperAnswers]) -> dict[str, dict[Block, dict[Verdict, int]]]:

@@ -18,11 +18,11 @@ from saebook.book.markdown import plain
 
 FLOORS = {
     "The world": ("testbed",),
-    "Models, texts, activations": ("subjects", "corpora", "activations"),
+    "Models, texts, activations": ("subjects", "corpora", "activations", "sinks"),
     "Sparse autoencoders": ("zoo", "reconstruction", "features", "interpretability"),
     "Intervening": ("steering", "finetune", "judges"),
     "Statistics": ("stats",),
-    "Parameters, claims and figures": ("parameters", "claims", "plots"),
+    "Parameters, claims and figures": ("parameters", "records", "claims", "plots"),
 }
 """Which modules the reference shows; one that does not exist is passed over."""
 
@@ -128,10 +128,10 @@ def _entry(shown: str, public: Public) -> str:
     kind = "class" if isinstance(node, ast.ClassDef) else "def"
     parts = [f"#### {plain(node.name)}\n\n", f"```python\n{kind} {_signature(node)}\n```\n\n"]
     parts.append(_docstring(ast.get_docstring(node), f"{public.module}.{node.name}") + "\n\n")
-    if public.module != f"saebook.{shown}":
-        parts.append(f"Defined in `{public.module}`.\n\n")
     if isinstance(node, ast.ClassDef):
         parts += _members(node, public.module)
+    if public.module != f"saebook.{shown}":
+        parts.append(f"Defined in `{public.module}`.\n\n")
     return "".join(parts)
 
 

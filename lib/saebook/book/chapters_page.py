@@ -16,7 +16,7 @@ def chapters_table(papers: list[PaperAnswers], chapters: dict[str, str]) -> str:
     rows = [
         [
             f"[{plain(QUESTIONS.get(p.slug, p.ledger.paper.title))}](/book/claims/{p.slug}.md)",
-            f"[read](/{chapters[p.slug]}.ipynb)" if p.slug in chapters else "not written yet",
+            f"[read](/{chapters[p.slug]}.ipynb)" if p.slug in chapters else "none yet",
             str(len(p.ledger)),
             *(_share(p, block) for block in BLOCKS),
         ]
@@ -45,7 +45,25 @@ def _unanswered(paper: PaperAnswers) -> str:
         for answer in paper.answers():
             if answer.block == block and answer.verdict is Verdict.NOT_ATTEMPTED:
                 reasons.setdefault(answer.why, []).append(answer.claim.id)
-        rows += [[KINDS[block], ", ".join(ids), plain(why)] for why, ids in reasons.items()]
+        rows += [[KINDS[block], spans(ids), plain(why)] for why, ids in reasons.items()]
     title = f"### {plain(QUESTIONS.get(paper.slug, paper.ledger.paper.title))}\n\n"
     body = table(["evidence", "claims", "why not"], rows) if rows else "Every row was attempted.\n"
     return title + body + "\n"
+
+
+def spans(ids: list[str]) -> str:
+    """Ids with three or more successive numbers drawn together: `C1–C7, C10`."""
+    runs: list[list[str]] = []
+    for name in ids:
+        follows = runs and _parts(name) == (_parts(runs[-1][-1])[0], _parts(runs[-1][-1])[1] + 1)
+        if follows:
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    told = (f"{r[0]}–{r[-1]}" if len(r) > 2 else ", ".join(r) for r in runs)
+    return ", ".join(told)
+
+
+def _parts(name: str) -> tuple[str, int]:
+    """Letter and number of an id such as `C10`."""
+    return name.rstrip("0123456789"), int(name.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from saebook.book.answers import Answer, PaperAnswers
+from saebook.book.answers import Answer, PaperAnswers, resting
 from saebook.book.markdown import badge, labelled, number, plain, table
 from saebook.book.questions import QUESTIONS
 from saebook.book.scoreboard import KINDS
 from saebook.claims import BLOCKS
 from saebook.claims.results import Record
-from saebook.claims.rules import CountAtLeast, Measured, leaves
+from saebook.claims.rules import CountAtLeast, Measured, Quantity, leaves
 from saebook.claims.schema import Claim, Published, Test
 
 ORIGIN = {
@@ -77,7 +77,9 @@ def _overview(paper: PaperAnswers) -> str:
         ]
         for c in paper.ledger.claims
     ]
-    return table(["", "claim", *KINDS.values()], rows, name="claims") + "\n"
+    overview = table(["", "claim", *KINDS.values()], rows, name="claims")
+    rests = resting(paper.answers())
+    return f"{overview}\n{rests}\n\n" if rests else f"{overview}\nNothing is measured yet.\n\n"
 
 
 def _section(paper: PaperAnswers, claim: Claim) -> str:
@@ -133,7 +135,9 @@ def _evidence(answer: Answer, paper: PaperAnswers) -> str:
         f"- rule: {plain(held.test.text())}{_unit(held.unit)}. {plain(held.tolerance_why)}\n",
     ]
     if answer.record is not None:
-        lines += _found(held, answer.record, answer.tier)
+        found = _found_before(answer.record) if answer.is_amended else _found(held, answer.record)
+        lines.append(f"- {answer.tier} tier, n = {answer.record.n}\n")
+        lines += found
     lines.append(f"- why this word: {plain(answer.why)}\n")
     changed = paper.runs[answer.tier].changed_since() if answer.tier else {}
     if note := changed.get(f"{answer.claim.id}.{answer.block}"):
@@ -141,13 +145,13 @@ def _evidence(answer: Answer, paper: PaperAnswers) -> str:
     return "".join(lines) + "\n"
 
 
-def _found(held: Test, record: Record, tier: str | None) -> Iterator[str]:
+def _found(held: Test, record: Record) -> Iterator[str]:
     measured = leaves(held.test, record.quantity())
     cells = [f"{plain(name)} {interval(m)}".strip() for name, _, m in measured]
     more = f"; {len(cells)} numbers in all" if len(cells) > MOST_CELLS else ""
     shown = "; ".join(cells[:MOST_CELLS]) + more
     count = _passing(held, record)
-    yield f"- found ({tier} tier, n = {record.n}): {shown}{_unit(held.unit)}{count}\n"
+    yield f"- found: {shown}{_unit(held.unit)}{count}\n"
     for control in held.controls:
         value = record.controls[control.name]
         yield (
@@ -156,6 +160,23 @@ def _found(held: Test, record: Record, tier: str | None) -> Iterator[str]:
         )
     for gate, passed in record.gates.items():
         yield f"- gate {plain(gate)}: {_HELD[passed]}\n"
+
+
+def _found_before(record: Record) -> Iterator[str]:
+    """What was found by a rule that has changed since: its parts and controls may have others."""
+    cells = [f"{plain(name)} {interval(m)}".strip() for name, m in _numbers(record.quantity())]
+    yield f"- found under the rule as it was: {'; '.join(cells[:MOST_CELLS])}{_unit(record.unit)}\n"
+    for name, value in record.controls.items():
+        yield f"- control {plain(name)}: {number(value)}\n"
+
+
+def _numbers(quantity: Quantity, name: str = "") -> Iterator[tuple[str, Measured]]:
+    """Every measured number with its dotted name."""
+    if isinstance(quantity, Measured):
+        yield name, quantity
+        return
+    for key, inner in quantity.items():
+        yield from _numbers(inner, f"{name}.{key}" if name else key)
 
 
 def _passing(held: Test, record: Record) -> str:

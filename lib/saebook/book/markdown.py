@@ -56,6 +56,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
+def listed(parts: Sequence[str]) -> str:
+    """Parts of a sentence with commas, and an `and` before the last."""
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+
+
 def labelled(label: str, heading: str, level: int = 1) -> str:
     """A heading that other pages can refer to by its label."""
     return f"({label})=\n{'#' * level} {heading}\n\n"

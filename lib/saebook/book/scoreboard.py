@@ -5,14 +5,20 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from saebook.book.answers import Answer, PaperAnswers, run_record, tally
+from saebook.book.answers import (
+    Answer,
+    PaperAnswers,
+    load_papers,
+    resting,
+    run_record,
+    tally,
+)
 from saebook.book.errors import BookError
 from saebook.book.markdown import badge, table
 from saebook.book.questions import WORDS
 from saebook.book.writing import write_if_changed
 from saebook.claims import BLOCKS, Verdict
 from saebook.claims.schema import ORIGINS, Test
-from saebook.claims.scoreboard import collect, markdown_table
 from saebook.run.project import Project
 
 BEGIN, END = "<!-- scoreboard:begin -->", "<!-- scoreboard:end -->"
@@ -78,15 +84,12 @@ def totals(papers: list[PaperAnswers]) -> str:
     claims = [claim for paper in papers for claim in paper.ledger.claims]
     origin = {o: sum(c.origin == o for c in claims) for o in ORIGINS}
     answered = [a for paper in papers for a in paper.answers() if a.record is not None]
-    measured = (
-        f"{len(answered)} carry" if len(answered) > 1 else f"{len(answered) or 'none'} carries"
-    )
+    rests = resting(answered) or "None of them carries a measurement yet."
     return (
         f"The ledger holds {len(claims)} claims of {len(papers)} papers: {origin['paper']} that "
         f"the papers make, {origin['derived']} that follow from what they print, and "
         f"{origin['ours']} that are ours. Under three kinds of evidence that is "
-        f"{len(claims) * len(BLOCKS)} rows, of which {measured} a measurement so far. "
-        f"{_by_chance(answered)}\n"
+        f"{len(claims) * len(BLOCKS)} rows. {rests} {_by_chance(answered)}\n"
     )
 
 
@@ -96,15 +99,32 @@ def _by_chance(answered: list[Answer]) -> str:
     if not risks:
         return ""
     return (
-        f"{len(risks)} of these are tests that luck could pass; if nothing at all were there, "
-        f"{sum(risks):.2g} of them would be expected to pass."
+        f"{len(risks)} of the measured rows are tests that luck could pass; if nothing at all were "
+        f"there, {sum(risks):.2g} of them would be expected to pass."
     )
 
 
 def readme_block(root: Path) -> str:
-    """The ledger's own table from committed results: it changes with verdicts and nothing else."""
-    board = collect(root / "book" / "results", claims=root / "book" / "claims")
-    return f"{BEGIN}\n{markdown_table(board)}{END}"
+    """A plain table from committed results: it changes with verdicts and nothing else."""
+    papers = load_papers(Project(root), committed_only=True)
+    return f"{BEGIN}\n{plain_board(papers)}{END}"
+
+
+def plain_board(papers: list[PaperAnswers]) -> str:
+    """A paper a row, a kind of evidence a column, verdicts counted behind their symbols."""
+    counts = tally(papers)
+    rows = [
+        [p.slug, str(len(p.ledger)), *(_symbols(counts[p.slug][block]) for block in BLOCKS)]
+        for p in papers
+    ]
+    answered = [a for paper in papers for a in paper.answers() if a.record is not None]
+    notes = (f"{legend()}.", resting(answered), _by_chance(answered))
+    board = table(["paper", "claims", *KINDS.values()], rows, "lr")
+    return f"{board}\n{' '.join(filter(None, notes))}\n"
+
+
+def _symbols(found: dict[Verdict, int]) -> str:
+    return " · ".join(f"{n} {verdict.symbol}" for verdict, n in found.items() if n)
 
 
 def with_block(text: str, block: str) -> str:

@@ -8,90 +8,20 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
 from pydantic import BaseModel, ValidationError
 from scipy.stats import binomtest
 
-from saebook.claims.ledger import load_ledger
-from saebook.claims.provenance import provenance
-from saebook.claims.results import ResultsError
-from saebook.claims.schema import Ledger, Test
-from saebook.claims.stable_json import plain, write_json
+from saebook.claims.records import ResultsError
+from saebook.claims.saving import save_run, stored_parameters
 from saebook.parameters import ChapterParameters
-from saebook.paths import claims_dir, results_dir
+
+if TYPE_CHECKING:  # the package around it imports torch, which this floor does without
+    from saebook.testbed.gates.result import GateResult
 
 ROOM = 0.1
 """Room, as a share of the value, within which two machines' values of a gate are the same."""
-
-LEDGER_GATES: dict[str, tuple[tuple[str, str], ...]] = {
-    "steering-moves": (("mayne2024", "behaviours_steer"),),
-    "unsteered-undecided": (("mayne2024", "unsteered_balanced"),),
-    "two-shots": (("zhang2026", "demonstrations_help"),),
-    "position-0-norm": (("li2025", "sink_present"), ("he2024", "sink_present")),
-    **{
-        name: tuple((slug, "sae_valid") for slug in
-                    ("mayne2024", "wang2025", "li2025", "he2024", "zhang2026"))
-        for name in ("sae-l0", "sae-fvu", "sae-dead", "sae-loss", "sae-f1", "sae-nameable",
-                     "sae-stability")
-    },
-}  # fmt: skip
-"""Gates of the testbed that papers' ledgers know under a name of their own: (paper, its gate)."""
-
-
-class Gate(Protocol):
-    """What is recorded of a gate; `saebook.testbed.gates.GateResult` is one."""
-
-    @property
-    def name(self) -> str:
-        """Name of the gate."""
-        ...
-
-    @property
-    def paper(self) -> str:
-        """Slug of the paper that needs it, or `general`."""
-        ...
-
-    @property
-    def model(self) -> str:
-        """What it was measured on."""
-        ...
-
-    @property
-    def value(self) -> float:
-        """The figure."""
-        ...
-
-    @property
-    def low(self) -> float:
-        """Smallest value that passes, or -inf."""
-        ...
-
-    @property
-    def high(self) -> float:
-        """Largest value that passes, or inf."""
-        ...
-
-    @property
-    def unit(self) -> str:
-        """Unit of the figure."""
-        ...
-
-    @property
-    def says(self) -> str:
-        """What the figure is."""
-        ...
-
-    @property
-    def n(self) -> int:
-        """Items measured."""
-        ...
-
-    @property
-    def passed(self) -> bool:
-        """Whether the value lies within its bounds."""
-        ...
 
 
 class GateRecord(BaseModel, frozen=True, extra="forbid"):
@@ -113,6 +43,11 @@ class GateRecord(BaseModel, frozen=True, extra="forbid"):
     n: int
     says: str
 
+    @property
+    def is_of_sae(self) -> bool:
+        """Whether it was measured on an SAE; else on a model or the world."""
+        return self.gate.startswith("sae-")
+
 
 @dataclass
 class GateResults:
@@ -123,6 +58,8 @@ class GateResults:
     seed: int
     parameters: dict[str, Any]
     records: dict[str, GateRecord] = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
+    """What was gated, by name: the digest of a model's weights, or the world's version."""
     undefined: list[str] = field(default_factory=list)
     """Gates whose figure could not be computed, such as a spread in units of a zero error."""
     started: float = field(default_factory=time.perf_counter, repr=False)
@@ -132,25 +69,25 @@ class GateResults:
         cls, slug: str, tier: str, seed: int, parameters: ChapterParameters | Mapping[str, Any]
     ) -> GateResults:
         """Begin a run's gates; the parameters are stored with them."""
-        values = (
-            parameters.model_dump(mode="json") if isinstance(parameters, BaseModel) else parameters
-        )
-        return cls(slug, tier, int(seed), plain(dict(values), "parameters"))
+        return cls(slug, tier, int(seed), stored_parameters(parameters))
 
-    def record(self, gates: Iterable[Gate]) -> None:
-        """Record gates as rows `<gate> <model>`.
+    def record(self, gates: Iterable[GateResult]) -> list[GateRecord]:
+        """Record gates as rows `<gate> <model>`; returns those whose figure is defined.
 
         Raises:
             ResultsError: A gate is recorded twice for one model.
         """
+        found = []
         for gate in gates:
             row = f"{gate.name} {gate.model}"
             if row in self.records or row in self.undefined:
                 raise ResultsError(f"gate {row!r} was already recorded; each row has one place")
             if math.isfinite(gate.value):
                 self.records[row] = _record(gate)
+                found.append(self.records[row])
             else:
                 self.undefined.append(row)
+        return found
 
     def save(self, folder: Path | None = None) -> Path:
         """Write `<slug>.json`, whose bytes repeat, and `<slug>.run.json`, which holds what varies.
@@ -158,10 +95,7 @@ class GateResults:
         Args:
             folder: By default `$SAEBOOK_RESULTS_DIR`, else the current folder.
         """
-        path = (folder or results_dir()) / f"{self.slug}.json"
-        write_json(path, self.as_json())
-        write_json(path.with_suffix(".run.json"), provenance(time.perf_counter() - self.started))
-        return path
+        return save_run(self.as_json(), self.started, folder)
 
     def as_json(self) -> dict[str, Any]:
         """Everything that is the same on every run of the same seed."""
@@ -171,78 +105,38 @@ class GateResults:
             "tier": self.tier,
             "seed": self.seed,
             "parameters": self.parameters,
+            "weights": self.weights,
             "undefined": sorted(self.undefined),
             "records": {"gates": rows},
         }
 
 
-def load_gates(path: Path) -> dict[str, GateRecord]:
+def load_gates(path: Path, weights: Mapping[str, str] | None = None) -> dict[str, GateRecord]:
     """Read the rows that `GateResults.save` wrote, by `<gate> <model>`.
+
+    Args:
+        path: The file; one that is not there holds no row.
+        weights: Digests of what is there now, by name: rows measured on anything else are left
+            out. An SAE's rows go by its model.
 
     Raises:
         ResultsError: The file holds no gates of this version.
     """
+    if not path.is_file():
+        return {}
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))["records"]["gates"]
-        return {row: GateRecord(**record) for row, record in rows.items()}
-    except (json.JSONDecodeError, KeyError, TypeError, ValidationError) as error:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        made_on = held.get("weights", {})
+        rows = {row: GateRecord(**r) for row, r in held["records"]["gates"].items()}
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, ValidationError) as error:
         raise ResultsError(f"{path.name} holds no gates of this version: {error}") from error
+    if weights is None:
+        return rows
+    same = {name for name, digest in weights.items() if made_on.get(name) == digest}
+    return {row: record for row, record in rows.items() if record.model.split()[0] in same}
 
 
-def claims_behind(gate: Gate | GateRecord, ledgers: Mapping[str, Ledger]) -> tuple[str, ...]:
-    """Testbed claims that a failing gate makes inconclusive, as `mayne2024:R13`.
-
-    Claims whose ledger names the gate; for a gate no ledger names, every testbed claim of its
-    paper, and of every paper when it is a general one. They are so where they rest on its model.
-    """
-    name = gate.gate if isinstance(gate, GateRecord) else gate.name
-    named = LEDGER_GATES.get(name)
-    if named is not None:
-        pairs = [(slug, wanted) for slug, wanted in named if slug in ledgers]
-    elif gate.paper == "general":
-        pairs = [(slug, "") for slug in ledgers]
-    else:
-        pairs = [(gate.paper, "")] if gate.paper in ledgers else []
-    return tuple(
-        f"{slug}:{claim_id}"
-        for slug, wanted in pairs
-        for claim_id in _tested(ledgers[slug], wanted)
-    )
-
-
-def all_ledgers() -> dict[str, Ledger]:
-    """Every ledger of the book, by paper."""
-    return {path.stem: load_ledger(path.stem) for path in sorted(claims_dir().glob("*.yaml"))}
-
-
-def consequences(
-    records: Iterable[GateRecord], ledgers: Mapping[str, Ledger], shown: int = 6
-) -> pd.DataFrame:
-    """One row a failing gate: value, bounds, and the claims it makes inconclusive.
-
-    Args:
-        records: Gates, failing or not.
-        ledgers: Ledgers by paper, see `all_ledgers`.
-        shown: Claims named at most; the rest is counted.
-    """
-    columns = ["gate", "model", "value", "least", "most", "unit", "inconclusive on this model"]
-    rows = []
-    for record in (r for r in records if not r.passed):
-        claims = claims_behind(record, ledgers)
-        more = f" and {len(claims) - shown} more" if len(claims) > shown else ""
-        said = ", ".join(claims[:shown]) + more if claims else "no pre-registered claim"
-        bounds = [math.nan if b is None else b for b in (record.least, record.most)]
-        rows.append([record.gate, record.model, record.estimate, *bounds, record.unit, said])
-    return pd.DataFrame(rows, columns=pd.Index(columns))
-
-
-def _tested(ledger: Ledger, gate: str) -> list[str]:
-    """Ids of claims with a testbed test, those that name the gate if one is given."""
-    tests = {claim_id: ledger[claim_id].block("testbed") for claim_id in ledger.ids}
-    return [i for i, t in tests.items() if isinstance(t, Test) and (not gate or gate in t.gates)]
-
-
-def _record(gate: Gate) -> GateRecord:
+def _record(gate: GateResult) -> GateRecord:
     low, high = _room(gate)
     return GateRecord(
         gate=gate.name,
@@ -261,7 +155,7 @@ def _record(gate: Gate) -> GateRecord:
     )
 
 
-def _room(gate: Gate) -> tuple[float, float]:
+def _room(gate: GateResult) -> tuple[float, float]:
     """Wilson's 95 % interval of a share, else a tenth of the value to either side."""
     if gate.unit.startswith("share") and 0 <= gate.value <= 1 and gate.n > 0:
         found = binomtest(round(gate.value * gate.n), gate.n).proportion_ci(method="wilson")

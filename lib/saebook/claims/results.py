@@ -10,10 +10,9 @@ from operator import index
 from pathlib import Path
 from typing import Any, SupportsFloat, SupportsIndex, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from saebook.claims.ledger import load_ledger
-from saebook.claims.provenance import provenance
 from saebook.claims.records import (
     Number,
     Record,
@@ -23,11 +22,11 @@ from saebook.claims.records import (
     quantity_of,
 )
 from saebook.claims.rules import Quantity
+from saebook.claims.saving import save_run, stored_parameters
 from saebook.claims.schema import BLOCKS, Block, Ledger, Test
-from saebook.claims.stable_json import plain, rounded, write_json
+from saebook.claims.stable_json import plain, rounded
 from saebook.claims.verdicts import Decision, Verdict, decide
 from saebook.parameters import ChapterParameters
-from saebook.paths import results_dir
 
 TIERS = ("smoke", "testbed", "full", "colab", "paper")
 _BLOCKS_OF_TIER: dict[str, tuple[Block, ...]] = {
@@ -78,10 +77,7 @@ class Results:
         if tier not in TIERS:
             raise ResultsError(f"tier {tier!r} is unknown; choose one of {', '.join(TIERS)}")
         held = ledger or load_ledger(slug)
-        values = (
-            parameters.model_dump(mode="json") if isinstance(parameters, BaseModel) else parameters
-        )
-        return cls(held, tier, int(seed), plain(dict(values), "parameters"))
+        return cls(held, tier, int(seed), stored_parameters(parameters))
 
     @property
     def slug(self) -> str:
@@ -227,10 +223,7 @@ class Results:
         Args:
             folder: By default `$SAEBOOK_RESULTS_DIR`, else the current folder.
         """
-        path = (folder or results_dir()) / f"{self.slug}.json"
-        write_json(path, self.as_json())
-        write_json(path.with_suffix(".run.json"), provenance(time.perf_counter() - self.started))
-        return path
+        return save_run(self.as_json(), self.started, folder)
 
     def as_json(self) -> dict[str, Any]:
         """Everything that is the same on every run of the same seed."""

@@ -220,7 +220,7 @@ class Ledger(Model):
 
     def reason(self, text: str | None) -> str:
         """The sentence behind a shared key, or the text itself."""
-        return self.reasons.get(text or "", text or "no result has been recorded yet")
+        return self.reasons.get(text or "", text or "No result has been recorded yet.")
 
     def unanswered(self, claim_id: str, block: Block) -> tuple[Verdict, str]:
         """What a row says while nothing is recorded for it."""

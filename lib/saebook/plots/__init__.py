@@ -3,7 +3,7 @@
 Figures carry no title; caption, name and alternative text stand in the notebook's cell metadata.
 """
 
-from saebook.plots.gates import gates_figure
+from saebook.plots.gates import gate_grid, gates_figure
 from saebook.plots.style import ARCH_STYLE, COLORS, SQUARE, VERDICT_STYLE, WIDE, figure, use_style
 from saebook.plots.sweeps import coeff_sweep, layer_profile, paper_vs_ours, pareto
 from saebook.plots.tokens import KIND_STYLE, concept_legend, concept_tokens, token_heat
@@ -21,6 +21,7 @@ __all__ = [
     "concept_tokens",
     "concept_zipf",
     "figure",
+    "gate_grid",
     "gates_figure",
     "labelled_heat",
     "layer_profile",

@@ -43,7 +43,7 @@ def against_zero(ax: Axes, frame: pd.DataFrame) -> Axes:
         ax: Axes to draw on.
         frame: Columns behaviour, at_zero, value.
     """
-    top = 1.05 * max(frame[["at_zero", "value"]].to_numpy().max(initial=0.0), 1e-6)
+    top = 1.05 * (frame[["at_zero", "value"]].to_numpy().max(initial=0.0) or 1.0)
     ax.plot([0, top], [0, top], color=COLORS["control"], linewidth=0.8)
     for marker, (name, rows) in zip(_MARKERS, frame.groupby("behaviour", sort=False), strict=False):
         ax.scatter(rows["at_zero"], rows["value"], marker=marker, s=16, alpha=0.7, label=name)

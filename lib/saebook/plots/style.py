@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -78,9 +79,11 @@ def use_style() -> None:
     )
 
 
-def figure(size: tuple[float, float] = COLUMN, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """Return a new figure and its axes in one row, y axis shared."""
-    made, axes = plt.subplots(1, columns, figsize=size, sharey=columns > 1, squeeze=False)
+def figure(
+    size: tuple[float, float] = COLUMN, columns: int = 1, sharey: bool = True
+) -> tuple[Figure, list[Axes]]:
+    """Return a new figure and its axes in one row, the y axis shared unless told otherwise."""
+    made, axes = plt.subplots(1, columns, figsize=size, sharey=sharey, squeeze=False)
     return made, list(axes[0])
 
 
@@ -97,7 +100,7 @@ def needs(frame: pd.DataFrame, columns: Iterable[str], who: str) -> None:
         raise ValueError(f"{who} got a frame without rows; there is nothing to draw")
 
 
-def style_of(name: object) -> dict[str, str]:
+def style_of(name: object) -> dict[str, Any]:
     """Return colour, marker and label of an architecture, or the book's own for any other name."""
     plain = {"color": COLORS["ours"], "marker": "o", "label": str(name)}
     return dict(ARCH_STYLE.get(str(name), plain))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from saebook.plots.style import COLORS, needs, style_of
 
@@ -25,6 +26,9 @@ def pareto(ax: Axes, frame: pd.DataFrame, x: str = "l0", y: str = "fvu_pooled") 
         rows = rows.sort_values(x)
         _line(ax, rows, x, y, **style_of(name))
     ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set(xlabel=_words(x), ylabel=_words(y))
     ax.legend()
     return ax
@@ -60,13 +64,9 @@ def coeff_sweep(ax: Axes, frame: pd.DataFrame, y: str = "estimate", by: str | No
         y: Outcome column.
         by: Column that separates the lines.
     """
-    needs(frame, ("coeff", y, *([by] if by else [])), "coeff_sweep")
-    for style, rows in _lines(frame, by):
-        _line(ax, rows.sort_values("coeff"), "coeff", y, **style)
+    _curves(ax, frame, "coeff", y, by, "coeff_sweep")
     ax.axvline(0, color=COLORS["control"], linewidth=0.8)
-    ax.set(xlabel="coefficient", ylabel=_words(y))
-    if by:
-        ax.legend()
+    ax.set_xlabel("coefficient")
     return ax
 
 
@@ -81,18 +81,24 @@ def layer_profile(
         y: Outcome column.
         by: Column that separates the lines.
     """
-    needs(frame, ("layer", y, *([by] if by else [])), "layer_profile")
-    for style, rows in _lines(frame, by):
-        _line(ax, rows.sort_values("layer"), "layer", y, **style)
+    _curves(ax, frame, "layer", y, by, "layer_profile")
     ax.set_xticks(sorted(frame["layer"].unique()))
-    ax.set(xlabel="layer", ylabel=_words(y))
-    if by:
-        ax.legend()
+    ax.set_xlabel("layer")
     return ax
 
 
 _MARKERS = "os^Dv*PX"
 _CYCLE = ("ours", "accent", "good", "rose", "bad", "sky", "control", "paper")
+
+
+def _curves(ax: Axes, frame: pd.DataFrame, x: str, y: str, by: str | None, who: str) -> None:
+    """Draw `y` over `x`, one line for each value of `by`."""
+    needs(frame, (x, y, *([by] if by else [])), who)
+    for style, rows in _lines(frame, by):
+        _line(ax, rows.sort_values(x), x, y, **style)
+    ax.set_ylabel(_words(y))
+    if by:
+        ax.legend()
 
 
 def _lines(frame: pd.DataFrame, by: str | None) -> list[tuple[dict[str, Any], pd.DataFrame]]:

@@ -47,16 +47,21 @@ def committed_results(request: Request) -> Path:
 
 
 def _copy_over(request: Request) -> None:
-    """Copy the run's result files beside the committed ones, those that changed only."""
+    """Copy the run's result files over the committed ones.
+
+    Where all numbers are the same, the committed record of time and hardware stays too.
+    """
     folder = committed_results(request)
     folder.mkdir(parents=True, exist_ok=True)
-    if file_digest(folder / f"{request.slug}.json") == file_digest(
-        request.results / f"{request.slug}.json"
-    ):
-        return  # the same numbers: leave the record of time and hardware that made them
-    for path in sorted(request.results.glob(f"{request.slug}*")):
-        if path == request.seal or path.name.endswith(".part"):
-            continue
+    made = [
+        path
+        for path in sorted(request.results.glob(f"{request.slug}*"))
+        if path != request.seal and not path.name.endswith(".part")
+    ]
+    numbers = [path for path in made if not path.name.endswith(".run.json")]
+    if all(file_digest(path) == file_digest(folder / path.name) for path in numbers):
+        return
+    for path in made:
         temporary = folder / f".{path.name}.part"
         temporary.write_bytes(path.read_bytes())
         temporary.replace(folder / path.name)

@@ -14,8 +14,9 @@ CONFIG = "config"
 def names_read(notebook: Path, package: Path | None = None) -> set[str]:
     """Names of parameters that a notebook reads after its parameters cell.
 
-    `config.name` counts, and so does the bare name. When the notebook hands `config` on whole,
-    what the paper's own package reads as `config.name` or `parameters.name` counts too.
+    `config.name` counts, and so does the bare name; with a method or property of the parameters
+    counts what it reads of `self`. When the notebook hands `config` on whole, what the paper's own
+    package reads as `config.name` or `parameters.name` counts too.
 
     Args:
         notebook: The source.
@@ -28,18 +29,36 @@ def names_read(notebook: Path, package: Path | None = None) -> set[str]:
         for path in package.rglob("*.py"):
             tree = ast.parse(path.read_text(encoding="utf-8"))
             read |= attributes_of(tree, {CONFIG, "parameters"})
-    return read
+    return read | _behind_members(package, read)
+
+
+def _behind_members(package: Path | None, read: set[str]) -> set[str]:
+    """What the members of the parameters class that are read take from `self`, at any depth."""
+    source = None if package is None else package / "parameters.py"
+    if source is None or not source.is_file():
+        return set()
+    nodes = ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+    members = {n.name: attributes_of(n, {"self"}) for n in nodes if isinstance(n, ast.FunctionDef)}
+    found, fresh = set[str](), {name for name in members if name in read}
+    while fresh:
+        found |= set().union(*(members.pop(name) for name in fresh))
+        fresh = {name for name in members if name in found}
+    return found
 
 
 def attributes_of(tree: ast.AST, names: set[str]) -> set[str]:
-    """Attributes taken from any of the names: `config.seed` gives `seed`."""
+    """Attributes taken from any of the names: `config.seed` and `x.config.seed` give `seed`."""
     return {
         node.attr
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id in names
+        if isinstance(node, ast.Attribute) and _last_name(node.value) in names
     }
+
+
+def _last_name(node: ast.AST) -> str | None:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else None
 
 
 def hands_on_whole(tree: ast.AST) -> bool:
