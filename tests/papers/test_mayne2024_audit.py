@@ -118,3 +118,16 @@ def test_a_pair_s_cosines_are_read_from_encoder_and_decoder_apart():
 def test_too_narrow_an_sae_is_refused():
     with pytest.raises(ValueError, match="384 latents"):
         fingerprint.zero_column(torch.zeros(384), torch.zeros(384))
+
+
+def test_every_row_stands_once_in_each_line_at_a_glance():
+    from saebook.claims.glance import rows_at_a_glance
+
+    ledger = load_ledger("mayne2024")
+    table = rows_at_a_glance(ledger)
+    assert table.index.tolist() == ["audit", "testbed", "paper"]
+    for _, line in table.iterrows():
+        named = [i for cell in line for i in cell.split(", ") if i != "–"]
+        assert sorted(named) == sorted(ledger.ids)
+    assert table.loc["testbed", "not attempted"] == "–"
+    assert table.loc["paper", "tested"] == "–"

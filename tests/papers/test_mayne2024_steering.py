@@ -115,6 +115,16 @@ def test_a_reconstruction_has_the_vector_s_norm_and_an_empty_one_is_zero():
     assert not steerability.reconstruction(sae, 0.1 * v, bias=False).any()  # below the threshold
 
 
+def test_the_reading_by_mass_sees_the_room_that_the_likelier_side_hides():
+    odds = {-1.0: -2.0, 0.0: 0.2, 1.0: 2.0}  # every prompt leans a little to the matching side
+    rows = [(i, c, m) for i in range(5) for c, m in odds.items()]
+    frame = pd.DataFrame(rows, columns=["item", "coeff", "log_odds"])
+    frame = frame.assign(behaviour="a", measure="free", vector=steerability.VECTOR, mass=1.0)
+    table = steerability.movements(frame.assign(share=1 / (1 + np.exp(-frame["log_odds"]))))
+    assert table["chosen"][0] == 1.0 and table["unsteered"][0] == pytest.approx(0.55, abs=0.01)
+    assert gates.balanced(table, "free") == ["a"]
+
+
 def _moves() -> pd.DataFrame:
     rows = [("a", 0.5, 0.3), ("b", 0.9, 0.2), ("c", 0.4, 0.1)]
     frame = pd.DataFrame(rows, columns=["behaviour", "unsteered", "moved"])

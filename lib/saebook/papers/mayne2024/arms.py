@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -33,10 +34,25 @@ RELIABLE = 0.8
 class SparseCoder(Protocol):
     """What the chapter needs of an SAE: sae-lens's names and shapes."""
 
-    W_enc: Tensor
-    b_enc: Tensor
-    W_dec: Tensor
-    b_dec: Tensor
+    @property
+    def W_enc(self) -> Tensor:
+        """Encoder [d_in, d_sae]."""
+        ...
+
+    @property
+    def b_enc(self) -> Tensor:
+        """Encoder bias [d_sae]."""
+        ...
+
+    @property
+    def W_dec(self) -> Tensor:
+        """Decoder [d_sae, d_in]."""
+        ...
+
+    @property
+    def b_dec(self) -> Tensor:
+        """Decoder bias [d_in]."""
+        ...
 
     def encode(self, x: Tensor) -> Tensor:
         """Latent activations [..., d_sae] of activations [..., d_in]."""
@@ -52,6 +68,8 @@ class Arm:
     text: Tensor
     """Activations of ordinary text, BOS left out, [n_tokens, d_model]."""
     contrasts: dict[str, Contrast]
+    layer: int = 0
+    """Block whose output all of this is."""
 
     @property
     def norms(self) -> Tensor:
@@ -67,6 +85,11 @@ class Arm:
     def at_zero(self) -> Tensor:
         """SAE(0), [d_sae]."""
         return self.sae.encode(torch.zeros(1, self.text.shape[1]))[0]
+
+    @cached_property
+    def codes(self) -> Tensor:
+        """SAE of ordinary activations, [n_tokens, d_sae]."""
+        return self.sae.encode(self.text)
 
     def encoded(self, vector: Tensor) -> Tensor:
         """SAE of one vector [d_model], [d_sae]."""
@@ -93,7 +116,7 @@ def measure_arm(subject: Subject, world: World, sae: SparseCoder, config: Parame
     texts = [text.text for both in zip(*samples, strict=True) for text in both]
     acts = ordinary_activations(subject, texts, config.layer, config.n_text_tokens)
     contrasts = capture_contrasts(subject, world, config.layer, config.n_pairs, config.seed)
-    return Arm(subject.name, sae, acts, contrasts)
+    return Arm(subject.name, sae, acts, contrasts, config.layer)
 
 
 def norm_cells(arm: Arm, draws: int, seed: int) -> dict[str, Interval]:

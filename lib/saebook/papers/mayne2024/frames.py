@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from saebook.papers.mayne2024.arms import KINDS, Arm, control_overlaps
+from saebook.papers.mayne2024.bias_latent import bias_latent
 from saebook.papers.mayne2024.overlap import shared_top
 from saebook.papers.mayne2024.parameters import Parameters
 from saebook.papers.mayne2024.signs import LatentSigns
@@ -106,3 +107,62 @@ def curve_frame(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
 def steerability_frame(frame: pd.DataFrame) -> pd.DataFrame:
     """Steerability (mean slope over prompts, nats per unit of coefficient), a column a vector."""
     return slopes(frame).mean(axis=1).unstack("vector").round(3)
+
+
+def unsteered_frame(moves: pd.DataFrame) -> pd.DataFrame:
+    """Unsteered behaviour read two ways, a row a behaviour: by probability and by choice.
+
+    Args:
+        moves: Output of `movements`.
+    """
+    names = {"unsteered": "matching share of the mass", "chosen": "prompts leaning to it"}
+    wide = moves.pivot(index="behaviour", columns="measure", values=list(names))
+    return wide.rename(columns=names, level=0).round(2)
+
+
+def bias_frame(arm: Arm) -> pd.DataFrame:
+    """Pre-activation of the bias-driven latent: group, value.
+
+    Groups: ordinary text (a row a token), zero, v and v at a typical norm (a row a behaviour).
+    """
+    found = bias_latent(arm)
+    direction = arm.sae.W_enc[:, found.latent]
+    vectors = torch.stack([c.vector for c in arm.contrasts.values()]) @ direction
+    alphas = torch.tensor([arm.alpha(name) for name in arm.contrasts])
+    groups = {
+        "ordinary text": arm.text @ direction,
+        "zero": torch.zeros(1),
+        "v": vectors,
+        "v at a typical norm": alphas * vectors,
+    }
+    parts = [
+        pd.DataFrame({"group": name, "value": (x + found.bias).numpy()})
+        for name, x in groups.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def gauge_frames(arms: dict[str, Arm], n: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Pre-activations before and after a gauge shift, on text and at zero.
+
+    Args:
+        arms: By name, the trained SAE first.
+        n: Pairs of token and latent to draw for the text.
+        seed: Of the draw.
+
+    Returns:
+        On text: SAE, before, after (n rows an SAE but the first); at zero: SAE, latent, value.
+    """
+    names = list(arms)
+    pre = {name: arm.text @ arm.sae.W_enc + arm.sae.b_enc for name, arm in arms.items()}
+    first = pre[names[0]].flatten()
+    at = torch.randint(len(first), (n,), generator=torch.Generator().manual_seed(seed))
+    text = [
+        pd.DataFrame({"SAE": name, "before": first[at], "after": pre[name].flatten()[at]})
+        for name in names[1:]
+    ]
+    zero = [
+        pd.DataFrame({"SAE": name, "latent": range(len(b)), "value": b.numpy()})
+        for name, b in ((name, arms[name].sae.b_enc) for name in names)
+    ]
+    return pd.concat(text, ignore_index=True), pd.concat(zero, ignore_index=True)

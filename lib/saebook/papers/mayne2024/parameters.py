@@ -22,11 +22,12 @@ class Parameters(ChapterParameters):
     """House model without a residual mean: the negative control."""
     layer: int = Field(3, ge=0)
     """Block whose output is read, encoded and steered."""
-    architecture: Literal["jumprelu", "topk", "batchtopk", "standard"] = "jumprelu"
-    """SAE architecture whose codes are x W_enc + b_enc where active; Gemma Scope's is jumprelu."""
+    architecture: Literal["standard", "jumprelu", "topk", "batchtopk"] = "standard"
+    """SAE architecture whose codes are x W_enc + b_enc where active; Gemma Scope's is jumprelu, and
+    standard (ReLU) is the same with thresholds of zero."""
     sparsity: float = Field(13.0, gt=0, le=24)
     """Target L0, at most a quarter of the model's width."""
-    d_sae: int = Field(384, ge=96)
+    d_sae: int = Field(768, ge=96)
     """Latents of the SAE."""
     n_tokens: int = Field(200_000, ge=2_000)
     """Tokens each SAE is trained on."""
@@ -42,12 +43,20 @@ class Parameters(ChapterParameters):
     """Largest steering coefficient, in multiples of the vector."""
     n_coeffs: int = Field(5, ge=3)
     """Coefficients from -coeff_max to coeff_max, evenly spaced; -1, 0 and 1 among them."""
+    n_kept: int = Field(16, ge=2, le=64)
+    """Latents that every description of a vector keeps when the remedies are compared."""
+    n_truth_texts: int = Field(280, ge=14)
+    """Annotated behaviour documents from which the true signs of latents are read."""
     n_draws: int = Field(20, ge=2)
     """Control vectors a behaviour and kind."""
     n_resamples: int = Field(1_000, ge=50)
     """Bootstrap resamples."""
     n_check_texts: int = Field(60, ge=4)
     """Annotated texts a register on which each SAE is checked."""
+    train_missing: bool = False
+    """Whether SAEs of the generality grid that are neither shipped nor cached are trained."""
+    caa_folder: str = ""
+    """Folder of published CAA files to read, or empty for none."""
     seed: int = Field(0, ge=0)
     """Pairs, prompts, control vectors, resamples."""
 

@@ -24,6 +24,11 @@ from saebook.papers.mayne2024.signs import (
     silenced_on_the_positive_side,
     silenced_share,
 )
+from saebook.papers.mayne2024.spurious import (
+    lit_latents,
+    spurious_in_difference,
+    spurious_share,
+)
 from saebook.papers.mayne2024.steerability import (
     RANDOM,
     WITH_BIAS,
@@ -69,21 +74,28 @@ def norms_row(mean3: Arm, mean0: Arm, passes: Passes, config: Parameters) -> Row
     }
 
 
-def overlap_row(mean3: Arm, mean0: Arm, passes: Passes, config: Parameters) -> Row:
-    """R5: top-five overlap of SAE(v) with SAE(0) by behaviour; arguments as `norms_row`."""
+def overlap_row(mean3: Arm, mean0: Arm, planted: Arm, passes: Passes, config: Parameters) -> Row:
+    """R5: top-five overlap of SAE(v) with SAE(0) by behaviour; arguments as `norms_row`.
+
+    `planted` is the arm whose SAE(0) is filled by a gauge shift: there the overlap has to show.
+    """
     cells = overlap_cells(mean3, config.n_resamples, config.seed)
     bare = overlap_cells(mean0, config.n_resamples, config.seed)
-    active = {arm.name: int((arm.at_zero > 0).sum()) for arm in (mean3, mean0)}
+    filled = overlap_cells(planted, config.n_resamples, config.seed)
+    active = {arm.name: int((arm.at_zero > 0).sum()) for arm in (mean3, mean0, planted)}
     return {
         **_named(cells),
         "n": config.n_pairs,
-        "controls": {"behaviours_passing_at_mean0": _passing(bare, passes)},
+        "controls": {
+            "behaviours_passing_at_mean0": _passing(bare, passes),
+            "behaviours_passing_with_planted_bias": _passing(filled, passes),
+        },
         "detail": {"active_at_zero": active},
     }
 
 
-def meaningless_row(mean3: Arm, mean0: Arm, config: Parameters) -> Row:
-    """R14: the same overlap for random vectors and for shuffled labels."""
+def meaningless_row(mean3: Arm, mean0: Arm, planted: Arm, config: Parameters) -> Row:
+    """R14: the same overlap for random vectors and for shuffled labels; arms as `overlap_row`."""
     found = {
         kind: median_overlap(
             control_overlaps(mean3, kind, config.n_draws, config.seed),
@@ -92,12 +104,18 @@ def meaningless_row(mean3: Arm, mean0: Arm, config: Parameters) -> Row:
         )
         for kind in KINDS
     }
-    bare = control_overlaps(mean0, KINDS[0], config.n_draws, config.seed)
-    control = median_overlap(bare, config.n_resamples, config.seed).estimate
+    controls = {
+        f"random_vector_overlap_{where}": median_overlap(
+            control_overlaps(arm, KINDS[0], config.n_draws, config.seed),
+            config.n_resamples,
+            config.seed,
+        ).estimate
+        for where, arm in (("at_mean0", mean0), ("with_planted_bias", planted))
+    }
     return {
         **_named(found),
         "n": config.n_draws * len(mean3.contrasts),
-        "controls": {"random_vector_overlap_at_mean0": control},
+        "controls": controls,
     }
 
 
@@ -119,6 +137,17 @@ def silenced_row(signs: Sequence[LatentSigns], config: Parameters) -> Row:
         "n": n,
         "controls": {"share_silenced_on_the_positive_side": control},
         "detail": {"negative_latents": counts},
+    }
+
+
+def spurious_row(arm: Arm, signs: Sequence[LatentSigns], config: Parameters) -> Row:
+    """R10: of the latents that the scaled vector lights, the share that prompts never light."""
+    share, n = spurious_share(arm, signs, config.n_resamples, config.seed)
+    return {
+        **share._asdict(),
+        "n": n,
+        "controls": {"share_in_the_difference_of_encodings": spurious_in_difference(arm, signs)},
+        "detail": {"lit_latents": {s.behaviour: int(lit_latents(arm, s).sum()) for s in signs}},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,13 +12,16 @@ from torch import Tensor
 
 from saebook.papers.mayne2024.vectors import Contrast, resample_weights, shuffled_signs
 from saebook.stats import Interval, cluster_bootstrap, proportion_interval
+from saebook.steering import strongest
 
 
 class Encoder(Protocol):
     """The part of an SAE that this chapter encodes with."""
 
-    W_enc: Tensor
-    """[d_in, d_sae]"""
+    @property
+    def W_enc(self) -> Tensor:
+        """Encoder [d_in, d_sae]."""
+        ...
 
     def encode(self, x: Tensor) -> Tensor:
         """Latent activations [..., d_sae] of activations [..., d_in]."""
@@ -100,11 +104,30 @@ def silenced_share(signs: list[LatentSigns], draws: int, seed: int) -> tuple[Int
         ValueError: No latent fires reliably more on negatives.
     """
     hits = [s.silenced[s.negative].double().numpy() for s in signs]
+    names = [s.behaviour for s in signs]
+    return pooled_share(hits, names, draws, seed, "that fires reliably more on negatives")
+
+
+def pooled_share(
+    hits: Sequence[np.ndarray], behaviours: Sequence[str], draws: int, seed: int, which: str
+) -> tuple[Interval, int]:
+    """Share of hits pooled over behaviours, with its interval, and how many latents stand behind.
+
+    Args:
+        hits: For each behaviour 0 or 1 for each of its latents.
+        behaviours: Their names, the clusters of the bootstrap.
+        draws: Bootstrap resamples.
+        seed: Of the resamples.
+        which: Which latents these are, for the error.
+
+    Raises:
+        ValueError: There is no such latent.
+    """
     values = np.concatenate(hits)
     if not len(values):
-        raise ValueError("no latent fires reliably more on negatives; raise n_pairs or n_tokens")
+        raise ValueError(f"there is no latent {which}; raise n_pairs or n_tokens")
     wilson = proportion_interval(int(values.sum()), len(values))
-    clusters = [s.behaviour for s, own in zip(signs, hits, strict=True) for _ in own]
+    clusters = [name for name, own in zip(behaviours, hits, strict=True) for _ in own]
     low, high = wilson.low, wilson.high
     if len(set(clusters)) > 1:
         spread = cluster_bootstrap(values, clusters, seed=seed, n_resamples=draws)
@@ -135,18 +158,6 @@ def negative_share(difference: Tensor, k: int) -> Interval:
     """
     top = strongest(difference, k)
     return proportion_interval(int((difference[top] < 0).sum()), len(top))
-
-
-def strongest(difference: Tensor, k: int) -> Tensor:
-    """Ids of the k latents of largest |difference|, fewer where fewer differ from zero.
-
-    Raises:
-        ValueError: No latent differs at all.
-    """
-    live = int((difference != 0).sum())
-    if not live:
-        raise ValueError("no latent differs between positives and negatives; raise n_tokens")
-    return difference.abs().topk(min(k, live)).indices
 
 
 def significant_share_when_shuffled(

@@ -17,16 +17,12 @@ from torch import Tensor
 from saebook.papers.mayne2024.arms import Arm, SparseCoder
 from saebook.papers.mayne2024.parameters import Parameters, even_grid
 from saebook.stats import Interval
-from saebook.steering import SteeringVector, next_token_logprobs
+from saebook.steering import last_token_sweep
 from saebook.subjects import Subject
 from saebook.testbed import World, behaviour_pairs, free_prompts
 
 MEASURES = ("letter", "free")
 VECTOR, WITH_BIAS, WITHOUT_BIAS, RANDOM = "v", "with b_dec", "without b_dec", "random"
-MOVES = 0.15
-"""Change of the matching share between +v and -v from which a behaviour counts as steered."""
-UNDECIDED = (0.35, 0.65)
-"""Share of matching choices without steering that leaves room in both directions."""
 
 
 @dataclass(frozen=True)
@@ -92,29 +88,41 @@ def steer(
         One row an item, vector and coefficient: behaviour, measure, vector, item, coeff, log_odds
         (nats), share (positive mass over both masses) and mass (both masses).
     """
+    shifts = torch.stack([coeff * own for own in vectors.values() for coeff in coeffs])
+    positive, negative = side_masses(subject, items, {layer: shifts})[layer]
     grid = [(v, c, i) for v in vectors for c in coeffs for i in range(len(items.prompts))]
-    steering = [
-        SteeringVector(vectors[name], layer, coeff, positions="last") for name, coeff, _ in grid
-    ]
-    prompts = [items.prompts[i] for _, _, i in grid]
-    logprobs = next_token_logprobs(subject, prompts, steering, batch_size=256)
-    rows = [i for _, _, i in grid]
-    positive = _mass(logprobs, [items.positive[i] for i in rows])
-    negative = _mass(logprobs, [items.negative[i] for i in rows])
+    odds = (positive - negative).double().T.flatten()  # shift by shift, as the grid is
     frame = pd.DataFrame(grid, columns=["vector", "coeff", "item"])
     return frame.assign(
         behaviour=items.behaviour,
         measure=items.measure,
-        log_odds=(positive - negative).double().numpy(),
-        share=(positive - negative).double().sigmoid().numpy(),
-        mass=torch.logaddexp(positive, negative).double().exp().numpy(),
+        log_odds=odds.numpy(),
+        share=odds.sigmoid().numpy(),
+        mass=torch.logaddexp(positive, negative).double().exp().T.flatten().numpy(),
     )
 
 
+def side_masses(
+    subject: Subject, items: Items, shifts: dict[int, Tensor]
+) -> dict[int, tuple[Tensor, Tensor]]:
+    """Log of the probability of either side's next tokens, by layer, [n_items, n_shifts] each.
+
+    Args:
+        subject: The model.
+        items: Prompts and the tokens of both sides.
+        shifts: What is added at the last prompt token, by layer, [n_shifts, d_model].
+    """
+    swept = last_token_sweep(subject, items.prompts, shifts)
+    return {
+        layer: (_mass(logprobs, items.positive), _mass(logprobs, items.negative))
+        for layer, logprobs in swept.items()
+    }
+
+
 def _mass(logprobs: Tensor, tokens: Sequence[Sequence[int]]) -> Tensor:
-    """Log of the summed probability of each row's tokens, [n]."""
+    """Log of the summed probability of each item's tokens, [n_items, n_shifts]."""
     sets = zip(logprobs, tokens, strict=True)
-    return torch.stack([row[list(ids)].logsumexp(0) for row, ids in sets])
+    return torch.stack([rows[:, list(ids)].logsumexp(-1) for rows, ids in sets])
 
 
 def steer_all(subject: Subject, world: World, arm: Arm, config: Parameters) -> pd.DataFrame:
@@ -131,8 +139,10 @@ def steer_all(subject: Subject, world: World, arm: Arm, config: Parameters) -> p
 def movements(frame: pd.DataFrame) -> pd.DataFrame:
     """How far plus and minus v move each behaviour, and where it stands unsteered.
 
-    Columns behaviour, measure, unsteered (share of prompts whose likelier side is the matching
-    one), moved (mean share at coefficient 1 minus at -1).
+    Columns behaviour, measure, unsteered (mean share of the matching side in the mass of both),
+    chosen (share of prompts whose likelier side is the matching one), mass (of both sides), moved
+    (mean share at coefficient 1 minus at -1). `chosen` jumps from 0 to 1 where every prompt leans
+    a little to the same side, so `unsteered` says whether there is room to move.
 
     Raises:
         ValueError: The coefficients lack -1, 0 or 1.
@@ -143,8 +153,9 @@ def movements(frame: pd.DataFrame) -> pd.DataFrame:
         raise ValueError(f"movement is read at -1, 0 and 1; coefficients lack {sorted(missing)}")
     keys = ["behaviour", "measure"]
     means = own.groupby([*keys, "coeff"], sort=False)["share"].mean().unstack("coeff")
-    start = own[own["coeff"] == 0].assign(matching=lambda f: f["log_odds"] > 0)
-    table = start.groupby(keys, sort=False)["matching"].mean().rename("unsteered").to_frame()
+    start = own[own["coeff"] == 0].assign(chosen=lambda f: f["log_odds"] > 0)
+    table = start.groupby(keys, sort=False)[["share", "chosen", "mass"]].mean()
+    table = table.rename(columns={"share": "unsteered"})
     return table.assign(moved=means[1.0] - means[-1.0]).reset_index()
 
 

@@ -1,0 +1,144 @@
+"""Which layer steers best (R12): vectors read and added at every block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from saebook.activations import capture, letter_positions
+from saebook.papers.mayne2024.parameters import Parameters
+from saebook.papers.mayne2024.steerability import (
+    RANDOM,
+    VECTOR,
+    free_items,
+    letter_items,
+    side_masses,
+)
+from saebook.papers.mayne2024.vectors import Contrast
+from saebook.subjects import Subject
+from saebook.testbed import World, behaviour_pairs
+
+Row = dict[str, object]
+ITEMS = {"letter": letter_items, "free": free_items}
+
+
+def contrasts_by_layer(
+    subject: Subject, world: World, behaviour: str, layers: range, n_pairs: int, seed: int
+) -> dict[int, Contrast]:
+    """One behaviour's pairs at the option letter of several blocks, from one pass of the model.
+
+    Raises:
+        ValueError: As `capture_contrast`.
+    """
+    pairs = behaviour_pairs(world, behaviour, n_pairs, seed)
+    texts = [p.positive for p in pairs] + [p.negative for p in pairs]
+    at = letter_positions(subject.tokenizer, texts)
+    read = capture(subject, texts, list(layers), positions=at, batch_size=64)
+    n = len(pairs)
+    return {layer: Contrast(behaviour, acts[:n], acts[n:]) for layer, acts in read.items()}
+
+
+def steer_layers(
+    subject: Subject, world: World, behaviours: Sequence[str], config: Parameters
+) -> pd.DataFrame:
+    """Steerability of every block's vector and of a random direction of its norm.
+
+    With coefficients -1 and 1 the least-squares slope is half the difference of the log-odds;
+    coefficient 0 lies in the middle and changes nothing about it.
+
+    Returns:
+        A row a behaviour, layer, vector (`VECTOR` or `RANDOM`) and item: slope, in nats per unit
+        of coefficient.
+    """
+    layers = range(subject.n_layers)
+    parts = []
+    for i, name in enumerate(behaviours):
+        read = contrasts_by_layer(subject, world, name, layers, config.n_pairs, config.seed)
+        shifts = {
+            layer: _both_ways(c.vector, c.random(1, config.seed + i)[0])
+            for layer, c in read.items()
+        }
+        items = ITEMS[config.measure](subject, world, name, config.n_prompts, config.seed + 1)
+        for layer, (positive, negative) in side_masses(subject, items, shifts).items():
+            odds = (positive - negative).double().numpy()
+            parts += [
+                pd.DataFrame({"vector": vector, "layer": layer, "behaviour": name, "slope": half})
+                for vector, half in (
+                    (VECTOR, (odds[:, 0] - odds[:, 1]) / 2),
+                    (RANDOM, (odds[:, 2] - odds[:, 3]) / 2),
+                )
+            ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _both_ways(vector: Tensor, other: Tensor) -> Tensor:
+    return torch.stack([vector, -vector, other, -other])
+
+
+def layer_frame(frame: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
+    """Mean steerability over behaviours by layer and vector, items resampled within behaviours.
+
+    Columns vector, layer, estimate, low, high (95 % quantiles of the resamples).
+    """
+    rows = []
+    for vector in (VECTOR, RANDOM):
+        means = _resampled_means(frame, vector, draws, seed)
+        own = _item_slopes(frame, vector).mean((0, 2))
+        low, high = np.quantile(means, [0.025, 0.975], axis=0)
+        rows += [
+            (vector, layer, own[layer], min(low[layer], own[layer]), max(high[layer], own[layer]))
+            for layer in range(len(own))
+        ]
+    return pd.DataFrame(rows, columns=["vector", "layer", "estimate", "low", "high"])
+
+
+def best_layer_row(frame: pd.DataFrame, config: Parameters) -> Row:
+    """R12: the block of largest mean steerability, with the spread of that block over resamples."""
+    table = layer_frame(frame, config.n_resamples, config.seed)
+    own = table[table["vector"] == VECTOR].set_index("layer")["estimate"]
+    other = table[table["vector"] == RANDOM].set_index("layer")["estimate"]
+    best = int(own.to_numpy().argmax())  # blocks count from 0
+    spread = _resampled_means(frame, VECTOR, config.n_resamples, config.seed).argmax(1)
+    low, high = np.quantile(spread, [0.025, 0.975], method="nearest")
+    behaviours = frame[frame["vector"] == VECTOR].groupby(["behaviour", "layer"])["slope"].mean()
+    return {
+        "estimate": best,
+        "low": min(int(low), best),
+        "high": max(int(high), best),
+        "n": config.n_prompts,
+        "controls": {
+            "steerability_of_a_random_direction_over_the_vector": abs(other[best] / own[best])
+        },
+        "detail": {
+            "steerability": {str(layer): float(value) for layer, value in own.items()},
+            "best_by_behaviour": {
+                str(name): int(rows.to_numpy().argmax())
+                for name, rows in behaviours.groupby(level=0, sort=False)
+            },
+        },
+    }
+
+
+def _item_slopes(frame: pd.DataFrame, vector: str) -> np.ndarray:
+    """Slopes [behaviours, layers, items] of one kind of vector."""
+    own = frame[frame["vector"] == vector]
+    groups = own.groupby(["behaviour", "layer"], sort=False)["slope"]
+    n_layers = own["layer"].nunique()
+    stacked = np.stack([values.to_numpy() for _, values in groups])
+    return stacked.reshape(-1, n_layers, stacked.shape[1])
+
+
+def _resampled_means(frame: pd.DataFrame, vector: str, draws: int, seed: int) -> np.ndarray:
+    """Mean slope by layer over resampled items, [draws, layers]; layers share their items."""
+    slopes = _item_slopes(frame, vector)
+    n = slopes.shape[2]
+    rng = np.random.default_rng(seed)
+    means = np.zeros((draws, slopes.shape[1]))
+    for own in slopes:
+        counts = rng.multinomial(n, np.full(n, 1 / n), size=draws)
+        means += counts @ own.T / n
+    return means / len(slopes)
