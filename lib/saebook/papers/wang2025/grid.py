@@ -1,0 +1,270 @@
+"""The whole grid, cell by cell, and its tables of record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from saebook.cache import Cache, atomic_folder
+from saebook.features.scores import confidence_bounds
+from saebook.interpretability import scoreable_latents
+from saebook.papers.wang2025.cells import Tables, compact, measure_cell
+from saebook.papers.wang2025.latents import SIZES, explain
+from saebook.papers.wang2025.methods import (
+    compare_steering,
+    detection_by_concept,
+    named_latents,
+    shared_concepts,
+)
+from saebook.papers.wang2025.parameters import Parameters
+from saebook.papers.wang2025.setting import Setting, read_setting
+from saebook.paths import records_dir
+from saebook.subjects import load_subject
+from saebook.testbed import load_world
+from saebook.zoo import HouseSAE, HouseSource, SAESpec, find_saes, get_saes, house_grid
+from saebook.zoo.store import key_of
+
+PROTOCOL = 2
+"""Raised whenever a measurement changes, so that no old cell is taken for a new one."""
+REFERENCE = ("topk", 7)
+"""Architecture and sparsity of the SAE on which methods of steering are compared."""
+DETECTED = 7
+"""Sparsity of the five SAEs on which detection by concept is compared."""
+SIZES_THAT_MATTER = (
+    "layer", "n_corpus_tokens", "n_latents", "n_prompts", "factors", "n_new_tokens",
+    "n_unsteered", "n_control_latents", "n_concepts", "prefix", "alpha", "k", "seed",
+)  # fmt: skip
+"""Parameters that decide what a cell holds."""
+CELL_TABLES = ("latents", "texts", "deltas", "floors", "figures")
+MODEL_TABLES = ("methods", "detection", "prefixes")
+Progress = Callable[[str], None]
+
+
+def grid_specs(config: Parameters) -> list[SAESpec]:
+    """All SAEs of the run: thirty a model and seed, in a fixed order."""
+    return [
+        spec
+        for model in config.models
+        for seed in config.seeds
+        for spec in house_grid(model, config.layer, seed)
+    ]
+
+
+def cell_key(spec: SAESpec, config: Parameters, source: HouseSource) -> str:
+    """Name of a cell: the SAE's own key, the sizes and the protocol's version."""
+    sizes = {name: getattr(config, name) for name in SIZES_THAT_MATTER}
+    body = json.dumps([key_of(spec, source), sizes, PROTOCOL], sort_keys=True)
+    return hashlib.sha256(body.encode()).hexdigest()[:32]
+
+
+def sae_table(figures: pd.DataFrame, config: Parameters) -> pd.DataFrame:
+    """One row an SAE that was measured: index sae; its spec, the cell's key and its figures."""
+    specs, source, rows = grid_specs(config), HouseSource(), {}
+    for i in figures["sae"].tolist():
+        rows[i] = {
+            "model": specs[i].subject,
+            "seed": specs[i].seed,
+            "architecture": specs[i].architecture,
+            "sparsity": float(specs[i].sparsity),
+            "key": cell_key(specs[i], config, source),
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("sae")
+    return table.join(figures.set_index("sae"))
+
+
+def measure_grid(
+    config: Parameters, only: list[int] | None = None, say: Progress | None = None
+) -> Tables:
+    """Measure every SAE of the grid (or the given rows of it) and each model once.
+
+    At the full tier every cell is kept in the user's cache as soon as it is measured, so that a
+    run that is killed goes on where it stopped.
+
+    Returns:
+        Tables saes, latents, texts, deltas, floors (column sae says which row of saes), and
+        methods, detection, prefixes (column model).
+    """
+    specs = grid_specs(config)
+    wanted = range(len(specs)) if only is None else only
+    entries = get_saes([specs[i] for i in wanted], progress=config.tier == "full")
+    source, cache = HouseSource(), Cache("wang2025")
+    parts: dict[str, list[pd.DataFrame]] = {n: [] for n in (*CELL_TABLES, *MODEL_TABLES)}
+    for model in config.models:
+        setting = _LazySetting(model, config)
+        for i in (i for i in wanted if specs[i].subject == model):
+            tables = _kept(
+                cache,
+                cell_key(specs[i], config, source),
+                config,
+                lambda i=i, s=setting: measure_cell(s(), entries[specs[i]], config),
+            )
+            for name in CELL_TABLES:
+                parts[name].append(
+                    tables[name].assign(sae=pd.Series(i, tables[name].index, "int16"))
+                )
+            if say is not None:
+                say(f"{model} {specs[i].label}: measured")
+        if only is None:
+            own = {s: e for s, e in entries.items() if s.subject == model}
+            key = cell_key(next(iter(own)), config, source)
+            tables = _kept(
+                cache,
+                f"model-{key[:24]}",
+                config,
+                lambda s=setting, own=own: measure_model(s(), own, config),
+            )
+            for name in MODEL_TABLES:
+                parts[name].append(tables[name].assign(model=model))
+    joined = {n: pd.concat(p, ignore_index=True) for n, p in parts.items() if p}
+    return {"saes": sae_table(joined.pop("figures"), config), **joined}
+
+
+class _LazySetting:
+    """A model's setting, read when a cell first needs it: cells that are kept need none."""
+
+    def __init__(self, model: str, config: Parameters) -> None:
+        self.model, self.config = model, config
+        self.made: Setting | None = None
+
+    def __call__(self) -> Setting:
+        if self.made is None:
+            self.made = read_setting(load_subject(self.model), load_world(), self.config)
+        return self.made
+
+
+def _kept(cache: Cache, key: str, config: Parameters, make: Callable[[], Tables]) -> Tables:
+    """Tables of a cell, from the cache at the full tier, else measured now."""
+    if config.tier != "full":
+        return make()
+    folder, _ = cache.get_or_make(key, lambda target: write_tables(make(), target))
+    return dict(read_tables(folder))
+
+
+def measure_model(setting: Setting, entries: dict[SAESpec, HouseSAE], config: Parameters) -> Tables:
+    """What is measured once a model: methods of steering, detection by concept, the prefix."""
+    concepts = shared_concepts(setting, config.n_concepts, config.seed)
+    first = min(spec.seed for spec in entries)
+    parts, methods = [], pd.DataFrame()
+    for spec, entry in entries.items():
+        if spec.seed != first or spec.sparsity != DETECTED:
+            continue
+        codes = setting.corpus.codes(entry.sae)
+        usable = scoreable_latents(codes, setting.corpus.kept, SIZES, config.seed)
+        explained = explain(setting, codes, usable.tolist(), config.seed)
+        named = named_latents(setting, explained.lexicon, usable, concepts)
+        table = detection_by_concept(setting, codes, named, concepts, config.seed)
+        parts.append(table.rename_axis("concept").reset_index().assign(sae=spec.label))
+        if (spec.architecture, spec.sparsity) == REFERENCE:
+            methods = compare_steering(setting, entry.sae, codes, concepts, config)
+    bounds = confidence_bounds(setting.prefixes["own"].logprobs)
+    return {
+        "methods": compact(methods),
+        "detection": compact(pd.concat(parts, ignore_index=True)),
+        "prefixes": pd.DataFrame([{"prefix": config.prefix, "low": bounds[0], "high": bounds[1]}]),
+    }
+
+
+def write_tables(tables: Tables, folder: Path) -> None:
+    """Write tables as parquet, one file each."""
+    for name, table in tables.items():
+        table.to_parquet(folder / f"{name}.parquet", compression="zstd", index=name == "saes")
+
+
+def read_tables(folder: Path) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the tables of a folder by name."""
+    for path in sorted(folder.glob("*.parquet")):
+        yield path.stem, pd.read_parquet(path)
+
+
+def records_folder() -> Path:
+    """Where the full tier's tables lie."""
+    return records_dir() / "wang2025"
+
+
+def save_records(tables: Tables, folder: Path | None = None) -> Path:
+    """Write the tables of record, whole or not at all."""
+    target = records_folder() if folder is None else folder
+    with atomic_folder(target) as made:
+        write_tables(tables, made)
+    return target
+
+
+def committed_tables(config: Parameters, folder: Path | None = None) -> Tables | None:
+    """The tables of record, or None if there are none for these parameters, models and SAEs.
+
+    Models and seeds may be fewer than the tables hold; everything else has to agree.
+    """
+    place = records_folder() if folder is None else folder
+    if not (place / "saes.parquet").is_file():
+        return None
+    tables = dict(read_tables(place))
+    source, found = HouseSource(), find_saes(grid_specs(config))
+    keys = {cell_key(spec, config, source) for spec in found}
+    saes = tables["saes"]
+    kept = saes[saes["key"].isin(keys)]
+    if len(kept) < len(grid_specs(config)):
+        return None
+    held = {n: t[t["sae"].isin(kept.index)] for n, t in tables.items() if n in CELL_TABLES}
+    models = {n: t[t["model"].isin(config.models)] for n, t in tables.items() if n in MODEL_TABLES}
+    return {"saes": kept, **held, **models}
+
+
+def tables_for(config: Parameters, say: Progress | None = None) -> tuple[Tables, str]:
+    """The tables a run draws its statistics from, and a sentence that says where they come from.
+
+    With `from_records` the committed ones if they fit the parameters; else all is measured now,
+    and at the full tier the tables are committed.
+    """
+    if config.from_records:
+        found = committed_tables(config)
+        if found is not None:
+            return found, f"The tables of record hold {len(found['latents'])} latents"
+        why = "The tables of record are missing or of other parameters, so all was measured now"
+    else:
+        why = "All was measured now"
+    tables = measure_grid(config, say=say)
+    if config.tier == "full":
+        save_records(tables)
+    return tables, why
+
+
+def repeated(tables: Tables, config: Parameters) -> pd.DataFrame:
+    """Measure the first `n_live` SAEs anew and compare text by text with the tables.
+
+    Returns:
+        One row a text: sae, arm, latent, factor, prompt and "same grades".
+
+    Raises:
+        ValueError: the texts of the two do not correspond.
+    """
+    place = ["sae", "arm", "latent", "factor", "prompt"]
+    grades = ["concept", "instruction", "fluency"]
+    which = list(range(config.n_live))
+    live = config.model_copy(update={"tier": "testbed"})  # never from the cells kept on disk
+    new = measure_grid(live, only=which)["texts"].astype({"arm": str})
+    old = tables["texts"].astype({"arm": str})
+    old = old[old["sae"].isin(which)]
+    both = new.merge(old, on=place, suffixes=("", "_old"))
+    if not len(new) == len(old) == len(both):
+        raise ValueError(
+            f"{len(new)} texts measured now, {len(old)} in the tables, {len(both)} in both"
+        )
+    same = [(both[g] == both[f"{g}_old"]) for g in grades]
+    return both[place].assign(**{"same grades": pd.concat(same, axis=1).all(axis=1)})
+
+
+def sae_of(number: int, config: Parameters) -> Any:
+    """The SAE behind a row of the table saes.
+
+    Raises:
+        ValueError: the grid has no such row.
+    """
+    specs = grid_specs(config)
+    if not 0 <= number < len(specs):
+        raise ValueError(f"SAE {number} is out of range; the grid has {len(specs)}")
+    return get_saes([specs[number]], progress=False)[specs[number]].sae

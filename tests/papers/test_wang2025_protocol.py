@@ -1,0 +1,166 @@
+"""The protocol on the shipped model: settings, cells, methods and tables of record."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+import torch
+
+from saebook.papers.wang2025 import cells, grid, methods, utility
+from saebook.papers.wang2025.cards import latent_card
+from saebook.papers.wang2025.checks import implementation_table
+from saebook.papers.wang2025.latents import choose_latents, explain
+from saebook.papers.wang2025.parameters import Parameters
+from saebook.papers.wang2025.setting import openings, read_setting
+from saebook.subjects import load_subject
+from saebook.testbed import load_world
+from saebook.zoo import find_saes
+
+CONFIG = Parameters(
+    tier="smoke", n_corpus_tokens=4_000, n_latents=5, n_control_latents=5, n_prompts=4,
+    factors="0.8 2", n_new_tokens=5, n_unsteered=8, n_concepts=5, n_resamples=100,
+)  # fmt: skip
+ROW = 14  # topk at sparsity 7
+
+
+@pytest.fixture(scope="module")
+def setting():
+    return read_setting(load_subject("gemma2-base"), load_world(), CONFIG)
+
+
+@pytest.fixture(scope="module")
+def entry():
+    found = find_saes(grid.grid_specs(CONFIG))
+    if len(found) < 30:
+        pytest.skip("the shipped SAEs belong to other models")
+    return found[grid.grid_specs(CONFIG)[ROW]]
+
+
+@pytest.fixture(scope="module")
+def tables(setting, entry):
+    return cells.measure_cell(setting, entry, CONFIG)
+
+
+def test_openings_name_different_topics_and_share_their_length(setting):
+    topics = [opening.topic for opening in setting.openings]
+    assert len(set(topics)) == 4
+    assert len({len(row) for row in setting.opening_rows}) == 1
+    with pytest.raises(ValueError, match="n_prompts 40 exceeds"):
+        openings(load_world(), 40, seed=0)
+
+
+def test_unsteered_texts_keep_to_their_topic_and_read_well(setting):
+    rows = [row for part in setting.fresh for row in part]
+    prompts = [p for p, part in enumerate(setting.fresh) for _ in part]
+    _, instruction, fluency = setting.graded(rows, prompts, [0] * len(rows))
+    assert instruction.mean() > 0.8 and fluency.mean() > 1.2
+    _, crossed, _ = setting.graded(rows, [(p + 1) % 4 for p in prompts], [0] * len(rows))
+    assert crossed.mean() < 0.5 * instruction.mean()
+    assert setting.fresh[0] != setting.unsteered[0]
+
+
+def test_a_cell_holds_every_table_and_nothing_that_is_not_a_number(tables):
+    assert set(tables) == set(grid.CELL_TABLES)
+    latents, texts = tables["latents"], tables["texts"]
+    assert len(latents) == 5 and latents["concept"].notna().all()
+    assert latents.select_dtypes("number").drop(columns=["balanced_true", "auroc_true",
+        "inventory_balanced", "inventory_auroc"]).notna().all(axis=None)  # fmt: skip
+    assert len(texts) == 3 * 5 * 2 * 4
+    assert texts[["concept", "instruction", "fluency", "lexicon"]].isin([0, 1, 2]).all(axis=None)
+    assert set(tables["floors"]["kind"]) <= {cells.RANDOM, "permuted encoder"}
+
+
+def test_the_same_cell_measured_twice_is_the_same(setting, entry, tables):
+    again = cells.measure_cell(setting, entry, CONFIG)
+    for name, table in tables.items():
+        pd.testing.assert_frame_equal(table, again[name])
+
+
+def test_a_latent_s_texts_do_not_depend_on_what_else_is_steered(setting, entry, tables):
+    ids = tables["latents"]["latent"].tolist()
+    rows = entry.sae.W_dec[ids]
+    scale = torch.ones(5)
+    frame, together = utility.steered_texts(setting, rows, scale, ids, CONFIG)
+    _, alone = utility.steered_texts(setting, rows[3:4], scale[3:4], ids[3:4], CONFIG)
+    own = frame.index[frame["row"] == 3]
+    assert [together[i] for i in own] == alone
+
+
+def test_fewer_live_latents_than_asked_for_is_an_error(setting, entry):
+    codes = setting.corpus.codes(entry.sae)
+    with pytest.raises(ValueError, match="latents fire in enough windows, 5000 are asked for"):
+        choose_latents(codes, setting.corpus.kept, 5000, seed=0)
+
+
+def test_a_dead_latent_is_refused_by_name(setting, entry):
+    codes = setting.corpus.codes(entry.sae)
+    dead = (codes.flatten(0, 1).amax(0) == 0).nonzero().flatten().tolist()
+    if not dead:
+        codes[..., 9], dead = 0, [9]
+    with pytest.raises(ValueError, match=rf"\[{dead[0]}\] are dead"):
+        explain(setting, codes, [dead[0]], seed=0)
+
+
+def test_permuted_rows_are_others_and_random_rows_have_unit_norm(entry):
+    ids = torch.arange(50)
+    partners = cells.partners(768, seed=0)
+    assert (
+        sorted(partners.tolist()) == list(range(768)) and not (partners == torch.arange(768)).any()
+    )
+    rows = cells.decoder_rows(entry.sae, ids, cells.PERMUTED, seed=0)
+    assert torch.equal(rows[3], entry.sae.W_dec[partners[3]])
+    random = cells.decoder_rows(entry.sae, ids, cells.RANDOM, seed=0)
+    assert torch.allclose(random.norm(dim=1), torch.ones(50), atol=1e-5)
+    with pytest.raises(ValueError, match="unknown arm 'other'"):
+        cells.decoder_rows(entry.sae, ids, "other", seed=0)
+
+
+@pytest.mark.slow
+def test_methods_are_compared_on_one_list_of_concepts(setting, entry):
+    codes = setting.corpus.codes(entry.sae)
+    concepts = methods.shared_concepts(setting, 5, seed=0)
+    frame = methods.compare_steering(setting, entry.sae, codes, concepts, CONFIG)
+    assert set(frame["method"]) == {methods.CHOSEN, methods.CLAMPED, methods.DIFFMEAN,
+                                    methods.PROMPT, methods.NOTHING}  # fmt: skip
+    assert set(frame["item"]) == set(concepts)
+    found = methods.detection_by_concept(setting, codes, {concepts[0]: 3}, concepts, seed=0)
+    assert found[["chosen", "diffmean"]].to_numpy().mean() > 0.6
+    with pytest.raises(ValueError, match="5000 are asked for"):
+        methods.shared_concepts(setting, 5000, seed=0)
+
+
+def test_an_explanation_is_named_by_its_words_or_not_at_all(setting):
+    concepts = methods.shared_concepts(setting, 5, seed=0)
+    values = [c for c in concepts if c.startswith(("entity/", "value/", "attribute/"))]
+    word = setting.subject.encode([values[0].split("/")[1]], bos=False)[0][0]
+    assert methods.words_concept(setting, [(word, 0.9)], concepts) == values[0]
+    assert methods.words_concept(setting, [], concepts) is None
+
+
+def test_the_implementation_agrees_with_what_shares_no_code_with_it(setting):
+    assert implementation_table(setting, CONFIG)["match"].all()
+
+
+def test_a_card_holds_windows_and_steered_samples(setting, entry, tables):
+    card = latent_card(setting, entry.sae, int(tables["latents"]["latent"].iloc[0]), CONFIG)
+    assert len(card.windows) == 4 and len(card.samples) == 2
+    assert card.samples[0][1].startswith(setting.openings[0].text)
+
+
+def test_tables_of_record_are_read_only_by_the_parameters_that_made_them(tables, entry, tmp_path):
+    row = {n: t.assign(sae=ROW) for n, t in tables.items()}
+    whole = {"saes": grid.sae_table(row.pop("figures"), CONFIG), **row}
+    folder = grid.save_records(whole, tmp_path / "wang2025")
+    read = dict(grid.read_tables(folder))
+    assert read["saes"].index.tolist() == [ROW] and len(read["texts"]) == len(tables["texts"])
+    assert grid.committed_tables(CONFIG, folder) is None, "29 SAEs are missing"
+    assert grid.committed_tables(CONFIG, tmp_path / "nowhere") is None
+    specs, source = grid.grid_specs(CONFIG), grid.HouseSource()
+    other = CONFIG.model_copy(update={"seed": 1})
+    keys = {grid.cell_key(specs[ROW], c, source) for c in (CONFIG, other)}
+    assert len(keys) == 2 and read["saes"].loc[ROW, "key"] in keys
+
+
+def test_a_row_that_the_grid_does_not_have_is_refused():
+    with pytest.raises(ValueError, match="SAE 99 is out of range"):
+        grid.sae_of(99, CONFIG)
