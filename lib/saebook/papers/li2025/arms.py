@@ -1,0 +1,142 @@
+"""The arms of the comparison: which text, how it is fed, and on which model; each an SAE spec."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from saebook.papers.li2025.parameters import Parameters
+from saebook.subjects import hook_name
+from saebook.zoo import SAESpec
+from saebook.zoo.spec import Architecture
+
+FIXED = "1-fixed-coefficient"
+"""Recipe of the SAEs trained as the paper trains them, at one sparsity coefficient."""
+MATCHED = "1"
+"""Recipe of the SAEs whose L0 is matched: TopK by construction."""
+
+
+class Arm(NamedTuple):
+    """One way of feeding text."""
+
+    corpus: str
+    packing: str
+    context: str = "block"
+    """Parameter that holds the length: block, cut, or `dialogue` for the model's own context."""
+    model: str = "instruct"
+    data_seed: int = 0
+
+
+ARMS = {
+    "BT(P)": Arm("default", "packed"),
+    "BT(F)": Arm("chats", "packed"),
+    "FAST": Arm("chats", "single", "dialogue"),
+    "masked": Arm("chats", "masked"),
+    "FAST cut": Arm("chats", "single", "cut"),
+    "no header": Arm("chats-no-header", "single", "dialogue"),
+    "random header": Arm("chats-random-header", "single", "dialogue"),
+    "base SAE": Arm("default", "packed", model="base"),
+    "BT(F) again": Arm("chats", "packed", data_seed=1),
+}
+"""The paper's three arms, then those it lacks: blocks in which dialogues do not see each other,
+dialogues cut short, with no system header or a random one, an SAE of the base model, and block
+training on a second sample of dialogues."""
+PAPER_ARMS = ("BT(P)", "BT(F)", "FAST")
+CONTEXT = 512
+"""Context of the house models."""
+
+
+class Cell(NamedTuple):
+    """One SAE of the chapter, in the terms of its tables."""
+
+    family: str
+    layer: int
+    d_sae: int
+    architecture: Architecture
+    recipe: str
+    arm: str
+    seed: int
+    planted: bool = True
+    """Whether the model carries a planted sink."""
+
+
+def model_name(family: str, kind: str, sink: float | None) -> str:
+    """Name of a house model, with its planted sink if there is one."""
+    return f"{family}-{kind}" + (f"+sink{sink:g}" if sink else "")
+
+
+def spec_of(cell: Cell, config: Parameters) -> SAESpec:
+    """Return the spec of a cell's SAE.
+
+    Raises:
+        ValueError: an unknown arm.
+    """
+    if cell.arm not in ARMS:
+        raise ValueError(f"unknown arm {cell.arm!r}; known: {', '.join(ARMS)}")
+    arm = ARMS[cell.arm]
+    lengths = {"block": config.block, "cut": config.cut, "dialogue": CONTEXT}
+    sink = config.sink if cell.planted else None
+    return SAESpec(
+        subject=model_name(cell.family, arm.model, sink),
+        hook_name=hook_name(cell.layer),
+        corpus=arm.corpus,
+        packing=arm.packing,  # type: ignore[arg-type]
+        context=lengths[arm.context],
+        architecture=cell.architecture,
+        sparsity=float(config.k),
+        d_sae=cell.d_sae,
+        n_tokens=config.n_tokens,
+        epochs=1,
+        seed=cell.seed,
+        data_seed=arm.data_seed,
+        tokens="all",
+        recipe=cell.recipe,
+    )
+
+
+def grid(config: Parameters) -> list[Cell]:
+    """The paper's grid in small: families, layers, widths, architectures, arms and seeds."""
+    return [
+        Cell(family, layer, d_sae, architecture, FIXED, arm, seed)
+        for family in config.families.split(",")
+        for layer in dict.fromkeys((config.layer, config.other_layer))
+        for d_sae in dict.fromkeys((config.d_sae, config.wide_d_sae))
+        for architecture in ("standard", "jumprelu")
+        for arm in PAPER_ARMS
+        for seed in range(config.n_seeds)
+    ]
+
+
+def default_cell(config: Parameters, architecture: Architecture, arm: str, seed: int = 0) -> Cell:
+    """A cell of the default family, layer and width, as the paper trains them."""
+    return Cell(config.family, config.layer, config.d_sae, architecture, FIXED, arm, seed)
+
+
+def packing_cells(config: Parameters) -> list[Cell]:
+    """TopK SAEs of equal L0 that take the packing apart (F11)."""
+    return [
+        default_cell(config, "topk", arm, seed)._replace(recipe=MATCHED)
+        for arm in ("BT(F)", "FAST", "masked")
+        for seed in range(config.n_more_seeds)
+    ]
+
+
+def more_arms(config: Parameters) -> list[Cell]:
+    """Arms the paper lacks, one ReLU SAE each in the default cell."""
+    extra = [arm for arm in ARMS if arm not in PAPER_ARMS]
+    return [default_cell(config, "standard", arm) for arm in extra]
+
+
+def natural_cells(config: Parameters) -> list[Cell]:
+    """The default cell on the model as it is, without a planted sink."""
+    plain = [
+        default_cell(config, "standard", arm, seed)
+        for arm in PAPER_ARMS
+        for seed in range(config.n_more_seeds)
+    ]
+    plain += [default_cell(config, "jumprelu", "FAST")]
+    plain += [
+        default_cell(config, "topk", arm, seed)._replace(recipe=MATCHED)
+        for arm in ("BT(F)", "FAST")
+        for seed in range(2)
+    ]
+    return [cell._replace(planted=False) for cell in plain]

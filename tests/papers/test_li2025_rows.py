@@ -1,0 +1,99 @@
+"""From tables to rows: known numbers in, known verdicts out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from saebook.claims import Results
+from saebook.papers.li2025 import arms, rows
+from saebook.papers.li2025.cells import READINGS, row_of
+from saebook.papers.li2025.gates import matched_sparsity
+from saebook.papers.li2025.parameters import Parameters
+
+BITS = {"BT(P)": 6.0, "BT(F)": 3.0, "FAST": 2.0, "masked": 2.0, "BT(F) again": 3.05}
+
+
+@pytest.fixture
+def config() -> Parameters:
+    return Parameters(n_seeds=3, n_more_seeds=3, n_resamples=200)
+
+
+@pytest.fixture
+def cells(config) -> pd.DataFrame:
+    wanted = [*arms.grid(config), *arms.packing_cells(config), *arms.more_arms(config)]
+    rng = np.random.default_rng(0)
+    made = []
+    for cell in wanted:
+        bits = BITS.get(cell.arm, 4.0) + 0.01 * rng.standard_normal()
+        special = bits - (2.0 if cell.arm == "FAST" and cell.family == "qwen2" else 0.0)
+        errors = {name: special if "st" in name else bits for name in READINGS}
+        made.append({**cell._asdict(), **errors, "l0": 13.0})
+    return pd.DataFrame(made)
+
+
+def results(config) -> Results:
+    made = Results.start("li2025", "smoke", 0, config)
+    for gate in ("sae_valid", "sink_present", "matched_sparsity"):
+        made.gate(gate, True)
+    return made
+
+
+def test_known_gaps_come_out_as_they_were_put_in(cells, config):
+    row = rows.special_row(cells, config)
+    assert row["estimate"]["to BT(F)"] == pytest.approx(3.0, abs=0.05)
+    assert row["estimate"]["to BT(P)"] == pytest.approx(6.0, abs=0.05)
+    assert rows.overall_row(cells, config, "llama")["estimate"] == pytest.approx(1.0, abs=0.05)
+    assert rows.decomposition_row(cells, config)["estimate"] == pytest.approx(0.75, abs=0.02)
+    assert rows.family_row(cells, config)["estimate"] == pytest.approx(2.0, abs=0.05)
+    packing = rows.packing_row(cells)["estimate"]
+    assert packing["matched L0"] == pytest.approx(1.0, abs=0.05)
+    assert packing["against masked packing"] == pytest.approx(0.0, abs=0.05)
+
+
+def test_a_table_in_which_everything_holds_is_reproduced(cells, config):
+    made = results(config)
+    for claim, row in {
+        "F1": rows.special_row(cells, config),
+        "F2": rows.overall_row(cells, config, "qwen2"),
+        "F6": rows.family_row(cells, config),
+        "F11": rows.packing_row(cells),
+    }.items():
+        assert made.record(claim, "testbed", **row).verdict.value == "reproduced", claim
+
+
+def test_a_table_without_any_effect_is_not_reproduced(cells, config):
+    flat = cells.assign(**dict.fromkeys(READINGS, 2.0))
+    rng = np.random.default_rng(1)
+    for name in READINGS:
+        flat[name] += 0.001 * rng.standard_normal(len(flat))
+    made = results(config)
+    decision = made.record("F11", "testbed", **rows.packing_row(flat))
+    assert decision.verdict.value in ("not reproduced", "inconclusive")
+    assert made.record("F1", "testbed", **rows.special_row(flat, config)).verdict.value == (
+        "not reproduced"
+    )
+
+
+def test_wins_are_counted_over_cells_that_have_both_arms(cells, config):
+    assert rows.wins(cells, "mse", "standard", "BT(P)") == (6, 6)
+    lacking = cells[~((cells["arm"] == "FAST") & (cells["seed"] == 2))]
+    assert rows.wins(lacking, "mse", "standard", "BT(P)") == (4, 4)
+
+
+def test_one_cell_is_found_and_a_missing_one_is_named(cells, config):
+    twin = arms.default_cell(config, "standard", "FAST")
+    assert row_of(cells, twin)["mse"] == pytest.approx(2.0, abs=0.05)
+    with pytest.raises(ValueError, match="0 rows"):
+        row_of(cells, twin._replace(seed=9))
+
+
+def test_arms_of_unequal_density_do_not_match(cells):
+    clarity = pd.DataFrame({"arm": ["FAST", "BT(F)"], "seed": 0, "l0": [13.0, 13.5]})
+    assert matched_sparsity(cells, clarity)
+    assert not matched_sparsity(cells, clarity.assign(l0=[13.0, 15.0]))
+
+
+def test_the_loss_is_relative_and_in_percent():
+    assert rows.relative_loss(np.array([1.1, 2.2]), np.array([1.0, 2.0])) == pytest.approx(10)
