@@ -1,0 +1,289 @@
+"""The grid of record: which cells, in which order, kept one by one so that a run can go on."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from saebook.finetune import score
+from saebook.papers.zhang2026 import sts
+from saebook.papers.zhang2026.cells import TARGET, Cell, exam_bits, run_cell
+from saebook.papers.zhang2026.exams import draw_exam, question
+from saebook.papers.zhang2026.mixtures import proportions
+from saebook.papers.zhang2026.parameters import Parameters
+from saebook.papers.zhang2026.records import Records, tables
+from saebook.papers.zhang2026.saes import further_specs, load_all, name_of, sparsity_specs, spec_of
+from saebook.papers.zhang2026.selective import matched_latents, zeroed
+from saebook.papers.zhang2026.store import Store
+from saebook.papers.zhang2026.vectors import (
+    Arrays,
+    domain_profiles,
+    gradient_conflicts,
+    source_changes,
+    text_similarity,
+)
+from saebook.papers.zhang2026.worlds import SOURCES, Kind
+from saebook.paths import results_dir
+from saebook.testbed.lexicon import DOMAINS
+
+log = logging.getLogger(__name__)
+
+MAIN = ("math", "computer science", "health")
+FAMILIES = ("gemma2-base", "llama-base", "qwen2-base")
+LATENT_COUNTS = (27, 81)
+"""3.5 and 10.5 % of 768 latents."""
+WHICH = ("foreseen", "matched", "matched2")
+MIXES = ("mix-none", "mix-score", "mix-equal", "mix-inverse")
+N_SEEDS = 5
+
+
+def plan(n_seeds: int = N_SEEDS) -> list[Cell]:
+    """Return the cells of record, the most needed first; a run may stop anywhere."""
+    gemma = FAMILIES[0]
+    cells: list[Cell] = []
+    for seed in range(n_seeds):
+        cells += [Cell("skill", gemma, source, seed) for source in MAIN]
+        cells += [Cell("format", gemma, source, seed) for source in MAIN]
+        cells += [Cell("null", gemma, MAIN[0], seed), Cell("signed", gemma, MAIN[0], seed)]
+        cells += [Cell("skill", gemma, MAIN[0], seed, "rl")]
+        for count in LATENT_COUNTS:
+            latents = [f"latents-{count}-{which}" for which in WHICH]
+            cells += [Cell("skill", gemma, MAIN[0], seed, variant) for variant in latents]
+        cells += [Cell("skill", gemma, MAIN[0], seed, mix) for mix in MIXES]
+        cells += [Cell("skill", gemma, source, seed) for source in SOURCES if source not in MAIN]
+        cells += [Cell("skill", family, MAIN[0], seed) for family in FAMILIES[1:]]
+        cells += [Cell("format", gemma, source, seed) for source in SOURCES if source not in MAIN]
+    kinds: tuple[Kind, ...] = ("skill", "format", "signed")
+    before = [Cell(kind, gemma, MAIN[0], 0, "before") for kind in kinds]
+    before += [Cell("skill", family, MAIN[0], 0, "before") for family in FAMILIES[1:]]
+    return before + cells
+
+
+def vector_parts(family: str) -> Iterator[tuple[str, Kind, str]]:
+    """Yield (part, kind, source) of everything to be read off a family before fine-tuning."""
+    main = family == FAMILIES[0]
+    kinds: tuple[Kind, ...] = ("skill", "format", "signed") if main else ("skill",)
+    for kind in kinds:
+        yield "profiles", kind, ""
+        for source in () if kind == "signed" else SOURCES if main else MAIN[:1]:
+            yield "source", kind, source
+    for kind in kinds[:2] if main else ():
+        yield "gradients", kind, ""
+    for kind in kinds[:2] if main else ():
+        yield "further", kind, ""
+
+
+def vectors(store: Store, family: str, part: tuple[str, Kind, str]) -> Arrays:
+    """Return one part of a family's vectors, from the store or measured now."""
+    return store.get(family, f"vectors/{'/'.join(part)}", lambda: _measure(store, family, part))
+
+
+def _measure(store: Store, family: str, part: tuple[str, Kind, str]) -> Arrays:
+    what, kind, source = part
+    config, subject, world = store.of(family), store.subject(family), store.world
+    if what == "gradients":
+        return gradient_conflicts(subject, world, kind, list(SOURCES))
+    wide = family == FAMILIES[0] and kind != "signed"
+    if what == "further":
+        saes = load_all(further_specs(config))
+        held = domain_profiles(subject, world, kind, saes, config)
+        for own in MAIN:
+            held |= source_changes(subject, world, kind, own, saes, config)
+        named = ("profile/", "change/")
+        return {k: v for k, v in held.items() if k.startswith(named) and "/raw/" not in k}
+    saes = load_all(sparsity_specs(config) if wide else [spec_of(config)])
+    if what == "profiles":
+        return domain_profiles(subject, world, kind, saes, config)
+    similarity = text_similarity(world, kind, source, config.n_score_queries)
+    held = source_changes(subject, world, kind, source, saes, config)
+    return {**held, f"similarity/{kind}/{source}": similarity}
+
+
+def cell_arrays(store: Store, cell: Cell) -> Arrays:
+    """Return one cell's arrays, from the store or run now."""
+    return store.get(cell.family, cell.key, lambda: _run(store, cell))
+
+
+def _run(store: Store, cell: Cell) -> Arrays:
+    config, subject = store.of(cell.family), store.subject(cell.family)
+    if cell.variant == "before":
+        names = (*DOMAINS, TARGET)
+        bits = exam_bits(subject.model, subject, store.world, cell, config, names)
+        return {f"bits/{name}": values for name, values in bits.items()} | (
+            zeroing(store, cell) if cell.kind == "skill" and cell.family == FAMILIES[0] else {}
+        )
+    names: tuple[str, ...] = (*DOMAINS, TARGET)
+    help: Any = None
+    saes = load_all([spec_of(config)])
+    if cell.variant.startswith("latents-"):
+        names, help, saes = (TARGET,), _latents(store, cell), {}
+    if cell.variant.startswith("mix-"):
+        shares = proportions(endangered(store, cell.family, cell.source))
+        help, saes = shares[cell.variant], {}
+        names = (*help, TARGET)
+    return run_cell(cell, subject, store.world, config, saes, names, help)
+
+
+def foreseen(store: Store, cell: Cell) -> np.ndarray:
+    """Return the aligned change that the source's demonstrations make, [d_sae]."""
+    config = store.of(cell.family)
+    held = vectors(store, cell.family, ("source", "skill", cell.source))
+    at, name = name_of(spec_of(config))
+    return held[f"change/skill/{cell.source}/{at}/{name}/aligned"]
+
+
+def activity(store: Store, family: str) -> np.ndarray:
+    """Return each latent's mean activation over the skill world's exams (frequency x size)."""
+    at, name = name_of(spec_of(store.of(family)))
+    held = vectors(store, family, ("profiles", "skill", ""))
+    return held[f"profile/skill/{at}/{name}/act"].mean(0)
+
+
+def endangered(store: Store, family: str, source: str) -> dict[str, float]:
+    """Return STS_ICL of the domains that the score puts highest and lowest, source apart."""
+    config = store.of(family)
+    at, name = name_of(spec_of(config))
+    change = foreseen(store, Cell("skill", family, source, 0))
+    chosen = sts.top(change, sts.n_by_share(change, config.share_of_change))
+    held = vectors(store, family, ("profiles", "skill", ""))
+    scores: dict[str, float] = dict(
+        zip(DOMAINS, sts.sts(held[f"profile/skill/{at}/{name}/ICL"], chosen), strict=True)
+    )
+    ranked = sorted((d for d in DOMAINS if d != source), key=lambda d: -scores[d])
+    return {d: float(scores[d]) for d in (ranked[0], ranked[-1])}
+
+
+def _latents(store: Store, cell: Cell) -> dict[int, tuple[Any, list[int]]]:
+    """Choose the latents that a selective cell trains."""
+    _, count, which = cell.variant.split("-")
+    spec = spec_of(store.of(cell.family))
+    taken = [int(j) for j in sts.top(foreseen(store, cell), int(count))]
+    if which != "foreseen":
+        weight = activity(store, cell.family)
+        draw = 2 * cell.seed + (which == "matched2")
+        taken = matched_latents(weight, taken, draw, weight > 0)
+    return {spec.layer: (load_all([spec])[name_of(spec)], taken)}
+
+
+def zeroing(store: Store, cell: Cell, n_draws: int = 5) -> Arrays:
+    """Return bits of the source's own exam with latents zeroed: shifted, and matched draws.
+
+    Keys bits/zero none, bits/zero shifted, bits/zero matched <i>.
+    """
+    config, subject = store.of(cell.family), store.subject(cell.family)
+    spec = spec_of(config)
+    sae = load_all([spec])[name_of(spec)]
+    shift = cell_arrays(store, Cell("skill", cell.family, cell.source, 0))
+    at, name = name_of(spec)
+    shifted = [int(j) for j in sts.top(shift[f"shift/{at}/{name}"], LATENT_COUNTS[0])]
+    weight = activity(store, cell.family)
+    sets = {"none": [], "shifted": shifted}
+    for i in range(n_draws):
+        sets[f"matched {i}"] = matched_latents(weight, shifted, i, weight > 0)
+    asked = draw_exam(store.world, "skill", cell.source, config.n_exam, 5)
+    questions = [question(subject, problem, place) for problem, place in asked]
+    held = {}
+    for label, latents in sets.items():
+        with torch.no_grad(), zeroed(subject, spec.layer, sae, latents):
+            held[f"bits/zero {label}"] = score(subject.model, questions).bits
+    return held
+
+
+def collect(store: Store, run: bool, planned: list[Cell] | None = None) -> Records:
+    """Return the tables of record of a store.
+
+    Args:
+        store: Where cells and vectors are kept.
+        run: Whether to run what is missing; otherwise it is left out.
+        planned: Cells to take, the whole plan by default.
+    """
+    cells = plan() if planned is None else planned
+    families = sorted({cell.family for cell in cells})
+    layer, sae = name_of(spec_of(store.config))
+    parts = [(family, part) for family in families for part in vector_parts(family)]
+    if run:
+        made = [(cell, cell_arrays(store, cell)) for cell in cells]
+        read = [(family, vectors(store, family, part)) for family, part in parts]
+    else:
+        made = [(cell, store.get(cell.family, cell.key)) for cell in cells]
+        read = [(f, store.get(f, f"vectors/{'/'.join(part)}")) for f, part in parts]
+    held: dict[str, Arrays] = {family: {} for family in families}
+    for family, arrays in read:
+        held[family] = of_record(arrays, layer, sae) | held[family]  # the first part counts
+    return tables(made, list(held.items()))
+
+
+def of_record(arrays: Arrays, layer: int, sae: str) -> Arrays:
+    """Return what rows are computed from: further quantities are kept of one SAE only.
+
+    Args:
+        arrays: By name.
+        layer: Layer at which everything is kept, of the default SAE and of raw dimensions.
+        sae: Name of the default SAE.
+    """
+    kept = {(str(layer), sae), (str(layer), "raw")}
+    held = {}
+    for name, array in arrays.items():
+        *_, at, which, quantity = name.split("/") if name.count("/") > 3 else ("", "", "", "")
+        if not at or (at, which) in kept or quantity in ("act", "ICL", "aligned"):
+            held[name] = array
+    return held
+
+
+def records_of(config: Parameters) -> Records:
+    """Return the records: of the package, or at the full tier with what is missing run and saved.
+
+    Raises:
+        FileNotFoundError: There are no records and the tier does not make them.
+    """
+    if config.tier != "full":
+        return Records.load()
+    found = collect(Store(config), run=True)
+    found.save(results_dir())
+    return found
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run what is missing of the plan, cells and vectors, until time is up; then save tables."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop starting cells after")
+    parser.add_argument("--save", default="", help="folder for the tables of what is there")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    store = Store(Parameters.checked({"tier": "full"}))
+    end = time.monotonic() + 60 * options.minutes
+    for job in jobs():
+        if time.monotonic() > end:
+            break
+        if isinstance(job, Cell):
+            cell_arrays(store, job)
+            log.info("%s", job.key)
+        else:
+            vectors(store, *job)
+            log.info("%s: %s", job[0], " ".join(job[1]))
+    if options.save:
+        collect(store, run=False).save(Path(options.save))
+
+
+def jobs() -> Iterator[Cell | tuple[str, tuple[str, Kind, str]]]:
+    """Yield cells and vectors in the order in which they are most needed."""
+    cells, parts = plan(), [(f, part) for f in FAMILIES for part in vector_parts(f)]
+    costly = [(f, part) for f, part in parts if part[0] == "further" or f != FAMILIES[0]]
+    yield from cells[:12]
+    yield from (job for job in parts if job not in costly)
+    first = [cell for cell in cells[12:] if cell.seed == 0]
+    yield from first
+    yield from costly
+    yield from (cell for cell in cells[12:] if cell.seed > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""The numbers of record: every item's bit and every vector, as two tidy tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from saebook.papers.zhang2026.cells import Cell
+from saebook.papers.zhang2026.parameters import Parameters
+from saebook.papers.zhang2026.worlds import Kind
+from saebook.paths import records_dir
+from saebook.testbed.lexicon import DOMAINS
+
+ITEMS, VECTORS = "zhang2026.items.parquet", "zhang2026.vectors.parquet"
+CELL = ["kind", "family", "source", "seed", "variant"]
+
+
+class Records:
+    """What the grid gave, by cell and by name.
+
+    `items` has columns kind, family, source, seed, variant, exam, item, right; `vectors` has
+    family, name, row, value (rows of a matrix follow one another).
+    """
+
+    def __init__(self, items: pd.DataFrame, vectors: pd.DataFrame) -> None:
+        self.items = items
+        self.vectors = vectors
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Records:
+        """Read the tables of record.
+
+        Raises:
+            FileNotFoundError: They are not there; says how they are made.
+        """
+        at = records_dir() if folder is None else folder
+        missing = [name for name in (ITEMS, VECTORS) if not (at / name).is_file()]
+        if missing:
+            raise FileNotFoundError(
+                f"no {', '.join(missing)} in {at}; `make full NB=zhang2026` writes them"
+            )
+        return cls(pd.read_parquet(at / ITEMS), pd.read_parquet(at / VECTORS))
+
+    def save(self, folder: Path) -> None:
+        """Write both tables."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.items.to_parquet(folder / ITEMS, index=False, compression="zstd")
+        self.vectors.to_parquet(folder / VECTORS, index=False, compression="zstd")
+
+    @cached_property
+    def _bits(self) -> dict[tuple, np.ndarray]:
+        groups = self.items.groupby([*CELL, "exam"], observed=True, sort=False)["right"]
+        return {key: values.to_numpy(bool) for key, values in groups}  # type: ignore[misc]
+
+    @cached_property
+    def _vectors(self) -> dict[tuple[str, str], np.ndarray]:
+        groups = self.vectors.groupby(["family", "name"], observed=True, sort=False)["value"]
+        return {key: values.to_numpy(np.float64) for key, values in groups}  # type: ignore[misc]
+
+    def bits(self, cell: Cell, exam: str) -> np.ndarray | None:
+        """Return an exam's bits after a cell, or None if it was not run."""
+        return self._bits.get((cell.kind, cell.family, cell.source, cell.seed, cell.variant, exam))
+
+    def before(self, kind: Kind, family: str, exam: str) -> np.ndarray:
+        """Return an exam's bits before any fine-tuning.
+
+        Raises:
+            KeyError: Not among the records.
+        """
+        world: Kind = "skill" if kind == "null" else kind
+        found = self.bits(Cell(world, family, "math", 0, "before"), exam)
+        if found is None:
+            raise KeyError(f"no record of {exam} before fine-tuning, {kind} world, {family}")
+        return found
+
+    def seeds(self, kind: Kind, family: str, source: str, variant: str = "sft") -> list[int]:
+        """Return the seeds that were run."""
+        own = self.items
+        held = own[
+            (own["kind"] == kind)
+            & (own["family"] == family)
+            & (own["source"] == source)
+            & (own["variant"] == variant)
+        ]
+        return sorted(held["seed"].unique().tolist())
+
+    def delta(self, cell: Cell) -> np.ndarray:
+        """Return each domain's accuracy after minus before, [14]. Raises KeyError as `before`."""
+        changes = []
+        for domain in DOMAINS:
+            after = self.bits(cell, domain)
+            if after is None:
+                raise KeyError(f"no record of {domain} after {cell.key}")
+            changes.append(after.mean() - self.before(cell.kind, cell.family, domain).mean())
+        return np.array(changes)
+
+    def deltas(
+        self, kind: Kind, family: str, source: str, variant: str = "sft"
+    ) -> np.ndarray | None:
+        """Return the changes of every seed that was run, [n_seeds, 14], or None."""
+        seeds = self.seeds(kind, family, source, variant)
+        cells = [Cell(kind, family, source, seed, variant) for seed in seeds]
+        return np.stack([self.delta(cell) for cell in cells]) if cells else None
+
+    def has(self, family: str, name: str) -> bool:
+        """Return whether a vector is among the records."""
+        return (family, name) in self._vectors
+
+    def vector(self, family: str, name: str, matrix: bool = False) -> np.ndarray:
+        """Return a vector by name, or a matrix with a row a domain.
+
+        Raises:
+            KeyError: Not among the records.
+        """
+        if (family, name) not in self._vectors:
+            raise KeyError(f"no record of {name} of {family}")
+        found = self._vectors[family, name]
+        return found.reshape(len(DOMAINS), -1) if matrix else found
+
+    def shift(self, cell: Cell, layer: int, sae: str) -> np.ndarray | None:
+        """Return the true shift [d_sae] after a cell, or None."""
+        return self._vectors.get((cell.family, f"cell/{cell.key}/shift/{layer}/{sae}"))
+
+
+def tables(
+    cells: Iterable[tuple[Cell, dict[str, np.ndarray]]],
+    vectors: Iterable[tuple[str, dict[str, np.ndarray]]],
+) -> Records:
+    """Make the tables of record from arrays by cell and by family."""
+    items, values = [], []
+    for cell, arrays in cells:
+        for name, array in arrays.items():
+            if name.startswith("bits/"):
+                items.append(_bit_rows(cell, name.removeprefix("bits/"), array))
+            else:
+                values.append(_vector_rows(cell.family, f"cell/{cell.key}/{name}", array))
+    for family, arrays in vectors:
+        values += [_vector_rows(family, name, array) for name, array in arrays.items()]
+    categories = ["kind", "family", "source", "variant", "exam"]
+    return Records(
+        pd.concat(items, ignore_index=True).astype(dict.fromkeys(categories, "category")),
+        pd.concat(values, ignore_index=True).astype(dict.fromkeys(["family", "name"], "category")),
+    )
+
+
+def _bit_rows(cell: Cell, exam: str, bits: np.ndarray) -> pd.DataFrame:
+    named = {name: getattr(cell, name) for name in CELL}
+    return pd.DataFrame({**named, "exam": exam, "item": np.arange(len(bits)), "right": bits})
+
+
+def _vector_rows(family: str, name: str, array: np.ndarray) -> pd.DataFrame:
+    flat = array.reshape(-1).astype(np.float32)
+    return pd.DataFrame(
+        {"family": family, "name": name, "row": np.arange(len(flat)), "value": flat}
+    )
+
+
+def missing(records: Records, planned: Iterable[Cell]) -> list[Cell]:
+    """Return the planned cells that the records do not hold."""
+    held = set(records.items[CELL].drop_duplicates().itertuples(index=False, name=None))
+    return [c for c in planned if (c.kind, c.family, c.source, c.seed, c.variant) not in held]
+
+
+def sizes_agree(records: Records, config: Parameters) -> bool:
+    """Return whether the records were made with as many exam items as the parameters say."""
+    return bool(records.items["item"].max() + 1 == config.n_exam)

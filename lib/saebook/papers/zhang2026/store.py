@@ -1,0 +1,60 @@
+"""Where cells and vectors are kept one by one, so that a stopped run can go on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from saebook.cache import Cache
+from saebook.papers.zhang2026.parameters import Parameters
+from saebook.papers.zhang2026.vectors import Arrays
+from saebook.subjects import Subject, load_subject
+from saebook.testbed.world import World, load_world
+
+
+class Store:
+    """The cells and vectors of one set of weights and sizes, in the user's cache."""
+
+    def __init__(self, config: Parameters, root: Path | None = None) -> None:
+        self.config = config
+        self.cache = Cache("zhang2026-cells", root)
+        self.subjects: dict[str, Subject] = {}
+        self.world: World = load_world()
+
+    def subject(self, family: str) -> Subject:
+        """Return a house model, loaded once."""
+        if family not in self.subjects:
+            self.subjects[family] = load_subject(family)
+        return self.subjects[family]
+
+    def of(self, family: str) -> Parameters:
+        """Return the parameters with another house model."""
+        return self.config.model_copy(update={"model_name": family})
+
+    def key(self, family: str, name: str) -> str:
+        """Name an entry by what it was made from: weights, sizes, SAE and cell."""
+        sizes = self.config.model_dump(
+            exclude={"tier", "model_name", "source", "seed", "n_resamples", "n_check_texts"}
+        )
+        parts = [name, family, self.subject(family).digest, json.dumps(sizes, sort_keys=True)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+    def get(self, family: str, name: str, make: Callable[[], Arrays] | None = None) -> Arrays:
+        """Return an entry, made if it is missing and can be; empty if it is not there."""
+        key = self.key(family, name)
+        folder = self.cache.get(key)
+        if folder is None and make is not None:
+            made = make()
+            folder, _ = self.cache.get_or_make(key, lambda at: _write(at / "arrays.npz", made))
+        if folder is None:
+            return {}
+        with np.load(folder / "arrays.npz", allow_pickle=False) as held:
+            return {name: held[name] for name in held.files}
+
+
+def _write(path: Path, arrays: Arrays) -> None:
+    np.savez(path, allow_pickle=False, **arrays)
