@@ -1,0 +1,94 @@
+"""What has to hold before a testbed row of this chapter means anything."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from saebook.papers.yang2024 import effects, tables
+from saebook.papers.yang2024.arms import FREE, INTERFERENCE, PREREQUISITE
+from saebook.papers.yang2024.effects import SETS, standard_errors
+from saebook.papers.yang2024.rows import BLOCKED, CURRICULUM, Evidence, amplified_grid
+
+ABOVE = 2.0
+"""Standard errors above chance that a model needs."""
+STRONG = 3.0
+"""Standard errors that a positive control needs."""
+FALSE_PASSES = 0.10
+"""Largest share of false passes in the order-free world."""
+
+
+def chance_frame(held: Evidence, n_test: int) -> pd.DataFrame:
+    """Return each model's accuracy in random order against guessing, worlds pooled.
+
+    Columns accuracy, chance, standard_errors (binomial, of the mean of the three sets asked once:
+    a run's own questions are its evidence, so runs do not multiply it), above.
+
+    Args:
+        held: The records and the models they are about.
+        n_test: Questions asked of MedMCQA and of MedQA; LEK is a quarter of the exam.
+    """
+    sizes = {"LEK": held.plan.n_items // 4, "MedMCQA": n_test, "MedQA": n_test}
+    guess = {name: 1 / tables.OPTIONS[name] for name in SETS}
+    error = np.sqrt(sum(g * (1 - g) / sizes[name] for name, g in guess.items())) / len(SETS)
+    chance, rows = float(np.mean(list(guess.values()))), {}
+    for model in held.models:
+        grids = [held.shuffles(world, [model]) for world in (PREREQUISITE, INTERFERENCE)]
+        accuracy = float(np.mean(grids)) / 100
+        away = (accuracy - chance) / error
+        rows[model] = (100 * accuracy, 100 * chance, away, away >= ABOVE)
+    columns = ["accuracy", "chance", "standard_errors", "above"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def above_chance(held: Evidence, frame: pd.DataFrame) -> Evidence:
+    """Return the evidence of models above chance; of all where none is: then the gate failed."""
+    names = tuple(str(name) for name in frame.index[frame["above"]])
+    return dataclasses.replace(held, models=names or held.models)
+
+
+def false_passes(held: Evidence) -> dict[str, float]:
+    """Return the share of false passes in the order-free world: ours, the paper's, and any gain.
+
+    The order-free world's own six orders are handed round among themselves; our null comes from
+    the random orders.
+    """
+    return effects.false_pass_rates(
+        held.grid(FREE), held.shuffles(FREE), held.n_resamples, held.seed
+    )
+
+
+def positive_controls(held: Evidence) -> pd.DataFrame:
+    """Return the expected effect of each amplified world over seeds.
+
+    Prerequisite: Curriculum minus Random. Interference: Random minus Blocked, since a shuffle is
+    interleaved already. No rows where an amplified arm has no
+    record. Columns contrast, effect (percentage points), standard_errors, n.
+    """
+    arms = [*held.plan.amplified(PREREQUISITE), *held.plan.amplified(INTERFERENCE)]
+    if not held.table.holds(arms):
+        return pd.DataFrame(columns=["contrast", "effect", "standard_errors", "n"])
+    first = amplified_grid(held, PREREQUISITE).mean((1, 2))
+    second = amplified_grid(held, INTERFERENCE).mean((1, 2))
+    contrasts = {
+        PREREQUISITE: ("Curriculum minus Random", first[CURRICULUM] - first[0]),
+        INTERFERENCE: ("Random minus Blocked", second[0] - second[BLOCKED]),
+    }
+    rows = {
+        world: (says, float(gap.mean()), standard_errors(gap), len(gap))
+        for world, (says, gap) in contrasts.items()
+    }
+    columns = ["contrast", "effect", "standard_errors", "n"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def control_holds(frame: pd.DataFrame) -> bool:
+    """Whether one of the amplified worlds shows its effect."""
+    return len(frame) > 0 and bool((frame["standard_errors"] >= STRONG).any())
+
+
+def nearest_to_chance(frame: pd.DataFrame) -> str:
+    """Return the model with the lowest accuracy."""
+    return str(frame["accuracy"].idxmin())

@@ -1,0 +1,72 @@
+"""Parameters of the chapter on Yang et al. (2024)."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from saebook.papers.yang2024.arms import EXAM_SIZE, Plan
+from saebook.papers.yang2024.training import Settings
+from saebook.parameters import ChapterParameters
+
+
+class Parameters(ChapterParameters):
+    """What the notebook's parameters cell declares; each field is one scalar there."""
+
+    tier: Literal["smoke", "testbed", "full"] = "testbed"
+    """How large a run this is; the testbed tier reads the committed records."""
+    models: str = Field("gemma2-base-d64,gemma2-base", min_length=1)
+    """House models of the grid, smallest first, separated by commas."""
+    side_model: str = Field("gemma2-base-d64", min_length=1)
+    """House model of the side questions and of the amplified worlds."""
+    n_seeds: int = Field(4, ge=2)
+    """Runs of a cell: one a fold. The paper has five."""
+    n_amplified: int = Field(10, ge=2)
+    """Runs of a cell of the amplified worlds."""
+    n_draws: int = Field(6, ge=6)
+    """Shuffles of each seed in random order, of which nulls are made."""
+    n_items: int = Field(EXAM_SIZE, ge=24)
+    """Questions of the exam."""
+    n_large: int = Field(3 * EXAM_SIZE, ge=24)
+    """Questions of the larger exam (K9)."""
+    n_test: int = Field(150, ge=4)
+    """Questions of MedMCQA and of MedQA that are asked."""
+    lr: float = Field(3e-3, gt=0)
+    """First learning rate of AdamW."""
+    reading: Literal["paper", "repository", "repository bins"] = "repository"
+    """What interleaving and easy to hard are taken to mean."""
+    n_resamples: int = Field(2_000, ge=50)
+    """Draws of every null and interval."""
+    seed: int = Field(0, ge=0)
+    """First run's seed, and seed of the draws."""
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The models of the grid."""
+        return tuple(name.strip() for name in self.models.split(","))
+
+    @property
+    def plan(self) -> Plan:
+        """The arms that these parameters ask for."""
+        sizes = {"n_items": self.n_items, "n_large": self.n_large}
+        return Plan(self.model_names, self.side_model, self.n_draws, **sizes)
+
+    @property
+    def settings(self) -> Settings:
+        """What all arms share."""
+        seeds, more = (
+            tuple(range(self.seed, self.seed + n)) for n in (self.n_seeds, self.n_amplified)
+        )
+        return Settings(seeds, self.n_test, self.lr, self.reading, more)
+
+    @model_validator(mode="after")
+    def _side_model_is_in_the_grid(self) -> Self:
+        names = self.model_names
+        if len(set(names)) < len(names) or len(names) < 2:
+            raise ValueError(f"models {self.models!r} has to name at least two different ones")
+        if self.side_model not in names:
+            raise ValueError(f"side_model {self.side_model!r} is not one of {', '.join(names)}")
+        if self.n_large < self.n_items:
+            raise ValueError(f"n_large {self.n_large} is below n_items {self.n_items}")
+        return self

@@ -1,0 +1,141 @@
+"""The rows of the side questions (K7 to K10, K12, K13) from the records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from saebook.papers.yang2024 import effects
+from saebook.papers.yang2024.arms import FREE, INTERFERENCE, PREREQUISITE
+from saebook.papers.yang2024.effects import Floats, over_seeds
+from saebook.papers.yang2024.rows import Evidence, Row, named
+from saebook.papers.yang2024.tables import CURRICULA
+
+INTERLEAVED_CURRICULUM, INTERLEAVED = 5, 4
+
+
+def labels_row(held: Evidence) -> Row:
+    """K7: model labels against students' labels and against a permuted label, by order.
+
+    A label serves only if it beats both: the smaller of the two differences counts.
+    """
+    plan, model = held.plan, held.plan.side_model
+    parts, placebo, detail = {}, [], {}
+    for order in CURRICULA:
+        own, students, first, second = (
+            held.side(plan.arm(model, PREREQUISITE, order, label))
+            for label in ("models", "students", "permuted", "permuted again")
+        )
+        rivals = {"students": own - students, "permuted": own - first}
+        nearest = min(rivals, key=lambda name: rivals[name].mean())
+        parts[order] = over_seeds(rivals[nearest])
+        detail[order] = {name: float(gap.mean()) for name, gap in rivals.items()}
+        placebo.append(float((first - second).mean()))
+    return {
+        **named(parts),
+        "n": held.n_seeds,
+        "controls": {"gain_of_one_permuted_label_over_another": float(np.mean(placebo))},
+        "detail": detail,
+    }
+
+
+def best_overall_row(held: Evidence) -> Row:
+    """K8: Interleaved Curriculum minus Interleaved, both worlds with an effect pooled."""
+
+    def lead(world: str) -> Floats:
+        grid = held.grid(world, "students" if world == FREE else "models")
+        return (grid[INTERLEAVED_CURRICULUM] - grid[INTERLEAVED]).mean((0, 1))
+
+    worlds = {world: lead(world) for world in (PREREQUISITE, INTERFERENCE)}
+    return {
+        **over_seeds(np.mean(list(worlds.values()), axis=0))._asdict(),
+        "n": held.n_seeds,
+        "controls": {"difference_in_the_order_free_world": float(lead(FREE).mean())},
+        "detail": {world: float(gap.mean()) for world, gap in worlds.items()},
+    }
+
+
+def large_row(held: Evidence) -> Row:
+    """K9: Curriculum's gain on the larger exam; a second shuffle is the order-free curriculum."""
+    plan, model = held.plan, held.plan.side_model
+    large: dict[str, Any] = {"n_items": plan.n_large}
+    random, second = (
+        held.side(plan.arm(model, PREREQUISITE, "Random", draw=draw, **large)) for draw in (0, 1)
+    )
+    own = held.side(plan.arm(model, PREREQUISITE, "Curriculum", **large))
+    return {
+        **over_seeds(own - random)._asdict(),
+        "n": held.n_seeds,
+        "controls": {"gain_in_the_order_free_world": float((second - random).mean())},
+        "detail": {"questions": plan.n_large, "accuracy": float(own.mean())},
+    }
+
+
+def clusters_row(held: Evidence) -> Row:
+    """K10: average best-of-five gain with found categories beyond the null."""
+    plan, model = held.plan, held.plan.side_model
+    shuffles = held.shuffles(INTERFERENCE, [model])
+
+    def beyond(kind: str):
+        grid = held.table.grid([plan.grouped(model, INTERFERENCE, kind)])
+        return effects.beyond_null(grid, shuffles, held.n_resamples, held.seed)
+
+    return {
+        **beyond("clustered")._asdict(),
+        "n": held.n_seeds,
+        "controls": {"gain_with_random_categories_beyond_null": beyond("random").estimate},
+    }
+
+
+def repetition_row(held: Evidence) -> Row:
+    """K12: each block three times against three epochs of blocks: as many steps, other order."""
+    plan, model = held.plan, held.plan.side_model
+    once, thrice, epochs = (
+        held.side(plan.arm(model, PREREQUISITE, "Blocked", show=show))
+        for show in ("once", "each block three times", "three epochs")
+    )
+    return {
+        **over_seeds(thrice - epochs)._asdict(),
+        "n": held.n_seeds,
+        "controls": {"gain_by_three_epochs": float((epochs - once).mean())},
+        "detail": {"repeated_minus_once": float((thrice - once).mean())},
+    }
+
+
+def rate_row(held: Evidence) -> Row:
+    """K13: effect of order at a constant rate over that under linear decay, prerequisite world.
+
+    Where linear decay leaves next to nothing, 0.05 points stand for it, so that the ratio exists.
+    """
+    n_null = max(50, held.n_resamples // 10)
+    effect = {decay: _effect(held, decay, n_null) for decay in ("linear", "constant")}
+
+    def ratio(index: Any) -> float:
+        return effect["constant"](index) / max(effect["linear"](index), 0.05)
+
+    every = np.arange(held.n_seeds)
+    control = _free_effect(held, n_null)
+    return {
+        **held.resampled(ratio)._asdict(),
+        "n": held.n_seeds,
+        "controls": {"order_effect_in_the_order_free_world": control},
+        "detail": {decay: of(every) for decay, of in effect.items()},
+    }
+
+
+def _effect(held: Evidence, decay: str, n_null: int) -> Callable[[Any], float]:
+    """Order effect of the side model as a function of the seeds that are looked at."""
+    plan, model = held.plan, held.plan.side_model
+    grid = held.table.grid([plan.six(model, PREREQUISITE, decay=decay)])
+    shuffles = held.table.grid([plan.shuffles(model, PREREQUISITE, decay=decay)])
+    rng = np.random.default_rng(held.seed)
+    plays = [effects.reassigned(shuffles, rng) for _ in range(n_null)]
+    null = float(np.mean([effects.order_spread(play) for play in plays]))
+    return lambda index: effects.order_spread(grid[..., index]) - null
+
+
+def _free_effect(held: Evidence, n_null: int) -> float:
+    grid, shuffles = held.grid(FREE), held.shuffles(FREE)
+    return effects.order_effect(grid, shuffles, n_null, held.seed)
