@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -191,12 +193,29 @@ def test_the_set_up_says_clearly_when_python_is_too_old(tmp_path):
     assert not (tmp_path / "venv").exists()
 
 
-@pytest.mark.slow
-def test_the_wheel_holds_models_saes_tiers_notebooks_claims_and_templates(tmp_path):
+def test_the_book_runs_two_chapters_side_by_side_at_one_thread_each():
+    done = subprocess.run(
+        ["make", "--dry-run", "book"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    (line,) = (line for line in done.stdout.splitlines() if "snakemake" in line)
+    assert "--cores 2" in line and "OMP_NUM_THREADS=1" in line
+    chapter = (ROOT / "Snakefile").read_text("utf-8").split("rule chapter:")[1]
+    assert re.search(r"^    threads: 1$", chapter, flags=re.MULTILINE)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory) -> Path:
+    """The package as a wheel, built without a network."""
+    folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation",
-               "--quiet", "-w", str(tmp_path), "."]  # fmt: skip
+               "--quiet", "-w", str(folder), "."]  # fmt: skip
     subprocess.run(command, cwd=ROOT, check=True)
-    (wheel,) = tmp_path.glob(f"saebook-{saebook.__version__}-*.whl")
+    (built,) = folder.glob(f"saebook-{saebook.__version__}-*.whl")
+    return built
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_models_saes_tiers_notebooks_claims_and_templates(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         size = sum(item.file_size for item in archive.infolist())
@@ -213,3 +232,50 @@ def test_the_wheel_holds_models_saes_tiers_notebooks_claims_and_templates(tmp_pa
         assert any(re.fullmatch(pattern, name) for name in names), pattern
     assert not any("__pycache__" in name for name in names)
     assert size < 40 * 2**20, "package data is at most 40 MB"
+
+
+@pytest.fixture(scope="module")
+def elsewhere(wheel, tmp_path_factory) -> Path:
+    """Python of another environment: the wheel, and the packages it needs from this one."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
+    (site,) = (folder / "venv" / "lib").glob("python*/site-packages")
+    pip = [sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "--quiet"]
+    subprocess.run([*pip, "--target", str(site), str(wheel)], check=True)
+    # Its own folder comes first, so the wheel hides the checkout that this environment points to.
+    needed = Path(sys.executable).parent.parent / site.relative_to(folder / "venv")
+    (site / "needed.pth").write_text(f"{needed}\n")
+    return folder / "venv" / "bin" / "python"
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_finds_its_own_data(elsewhere, tmp_path):
+    code = (
+        "from saebook import paths; from saebook.claims import load_all; "
+        "from saebook.testbed import shipped_models; "
+        "print(paths.checkout_root(), len(load_all()), len(shipped_models()) > 0, "
+        "paths.notebooks_dir(), paths.PACKAGE, sep='\\n')"
+    )
+    done = subprocess.run(
+        [elsewhere, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    root, ledgers, models, notebooks, package = done.stdout.split()
+    assert (root, ledgers, models) == ("None", "6", "True")
+    assert notebooks.startswith(package) and not package.startswith(str(ROOT))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_notebook_in_another_folder_runs_on_the_installed_wheel(elsewhere, tmp_path, monkeypatch):
+    shutil.copy(ROOT / "notebooks" / "00_testbed.ipynb", tmp_path / "mine.ipynb")
+    tier = ROOT / "notebooks" / "tiers" / "smoke" / "testbed.yaml"
+    monkeypatch.setenv("SAEBOOK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("SAEBOOK_RESULTS_DIR", raising=False)
+    # A kernel named python3 takes the interpreter that starts it, which is the other one.
+    command = [elsewhere, "-m", "papermill", "mine.ipynb", "out.ipynb", "-k", "python3",
+               "-f", str(tier), "-p", "seed", "1", "--no-progress-bar"]  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    held = json.loads((tmp_path / "testbed.json").read_text(encoding="utf-8"))
+    assert (held["tier"], held["seed"]) == ("smoke", 1)
+    assert str(ROOT) not in (tmp_path / "out.ipynb").read_text(encoding="utf-8")

@@ -115,6 +115,23 @@ def test_whatever_comes_is_either_taken_as_it_is_or_refused_in_words(values):
         assert type(config.n) is int and type(config.fast) is bool
 
 
+SLUGS = [chapter.slug for chapter in Project(Path(__file__).parent.parent).chapters()]
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_no_chapter_takes_a_malformed_parameter_and_every_fault_is_named(slug, data):
+    cls = parameters_for(slug)
+    valid = cls.checked({}).model_dump()
+    names = data.draw(st.lists(st.sampled_from([*valid]), min_size=1, max_size=3, unique=True))
+    wrong = st.one_of(st.none(), st.lists(st.integers()), st.just(float("nan")), st.just(b"x"))
+    faults = {name: data.draw(wrong) for name in names}
+    with pytest.raises(ParameterError) as caught:
+        cls.checked({**valid, **faults, "no_such_name": 1})
+    assert all(repr(name) in str(caught.value) for name in (*names, "no_such_name"))
+
+
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [("n", "4", 4), ("scale", "1e-3", 0.001), ("kind", "topk", "topk"), ("fast", "true", True)],
@@ -196,6 +213,22 @@ def test_a_parameter_read_by_the_papers_package_counts_when_config_is_handed_on(
     write_tiny(tmp_path, setup="print(config.n)\nresults = Results.start('x', config)")
     with pytest.raises(ParameterError, match="reads scale"):
         checked_parameters(tiny_request(tmp_path), find_tiny)
+
+
+def test_a_parameter_read_through_a_property_or_a_held_config_counts(tmp_path):
+    write_tiny(tmp_path, setup="print(config.sizes)")
+    package = tmp_path / "lib" / "saebook" / "papers" / "tiny2020"
+    package.mkdir(parents=True)
+    held = "class Parameters:\n    def sizes(self):\n        return self.n, self.more()\n"
+    more = "    def more(self):\n        return self.scale\n"
+    (package / "parameters.py").write_text(held + more)
+    assert checked_parameters(tiny_request(tmp_path), find_tiny) == {}
+    (package / "parameters.py").write_text(held)
+    with pytest.raises(ParameterError, match="reads scale"):
+        checked_parameters(tiny_request(tmp_path), find_tiny)
+    write_tiny(tmp_path, setup="measure(config.sizes, config)")
+    (package / "protocol.py").write_text("def measure(held):\n    return held.config.scale\n")
+    assert checked_parameters(tiny_request(tmp_path), find_tiny) == {}
 
 
 def test_a_tier_needs_its_file_and_the_testbed_none(tmp_path):
