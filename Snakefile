@@ -1,4 +1,4 @@
-"""What depends on what: every chapter at a tier, then the book.
+"""What depends on what: chapters and the book; grids of SAEs and of fine-tunings.
 
 Whether a chapter has to run is decided by content, in saebook.run.freshness: a stale chapter loses
 its seal here, and Snakemake makes the seals that are missing. `snakemake --executor slurm` spreads
@@ -38,5 +38,9 @@ rule chapter:
     threads: 1
     resources:
         mem_mb=3000,
+        runtime=720 if TIER == "full" else 30,
     shell:
         "python -m saebook.run chapter --nb {wildcards.slug} --tier {TIER}"
+
+
+include: "workflow/saes.smk"

@@ -9,6 +9,9 @@ from typing import Any, Literal
 import torch
 from safetensors.torch import save_file
 
+WEIGHTS = "sae_weights.safetensors"
+"""File of an SAE's weights; the name is sae-lens's."""
+
 
 def load_sae(folder: Path) -> Any:
     """Load an SAE from sae-lens's files, as float32 whatever the files hold."""
@@ -31,7 +34,7 @@ def save_sae(sae: Any, folder: Path, dtype: Literal["float32", "float16"] = "flo
     for name, value in weights.items():
         if not bool(torch.isfinite(value).all()):
             raise ValueError(f"{name} does not fit into {dtype}; save it as float32")
-    save_file(weights, folder / "sae_weights.safetensors")
+    save_file(weights, folder / WEIGHTS)
     config = {**sae.cfg.to_dict(), "dtype": dtype, "device": "cpu"}
     write_json(folder / "cfg.json", config)
 

@@ -18,10 +18,11 @@ from tqdm.auto import tqdm
 from saebook.cache import Cache, CacheBusyError, CorruptEntryError, atomic_folder, verify_folder
 from saebook.reconstruction import cosine, dead_fraction, fvu_pooled, l0
 from saebook.zoo.files import load_sae, save_sae, write_json
-from saebook.zoo.harvest import Harvest, harvest
+from saebook.zoo.harvest import Harvest
 from saebook.zoo.recipes import recipe_of
 from saebook.zoo.source import ActivationSource, HouseSource
 from saebook.zoo.spec import SAESpec, StreamSpec
+from saebook.zoo.stored import StreamHarvest
 
 SHIPPED = Path(__file__).parent / "shipped"
 KIND = "saes"
@@ -76,7 +77,8 @@ def get_saes(
 ) -> dict[SAESpec, HouseSAE]:
     """Get SAEs, training those that exist nowhere.
 
-    Specs that share their stream share one pass of the model, all their hook points included.
+    Specs that share their stream share one pass of the model, all their hook points included, or
+    the activations that another job has kept on disk (`saebook.zoo.stored`).
     Each SAE is stored as soon as it is trained, so a run that is killed goes on with those it
     lacks. Two processes asked for the same SAEs divide the work between them.
 
@@ -148,21 +150,6 @@ def _groups(specs: Sequence[SAESpec]) -> list[list[SAESpec]]:
     return list(groups.values())
 
 
-class _LazyHarvest:
-    """Reads the group's stream when the first SAE needs it, and only once."""
-
-    def __init__(self, group: Sequence[SAESpec], source: ActivationSource) -> None:
-        self.stream = group[0].stream
-        self.hook_names = sorted({spec.hook_name for spec in group})
-        self.source = source
-
-    @cached_property
-    def by_hook(self) -> dict[str, Harvest]:
-        stream = self.source.stream(self.stream, self.hook_names)
-        scales = {h: self.source.input_scale(self.stream.subject, h) for h in self.hook_names}
-        return harvest(stream, self.hook_names, self.stream.n_tokens, scales)
-
-
 def _train_group(
     group: Sequence[SAESpec],
     keys: dict[SAESpec, str],
@@ -174,7 +161,8 @@ def _train_group(
     """Train a group one after another; those another process is at come last."""
     from saebook.zoo.train import training_tokens
 
-    activations = _LazyHarvest(group, source)
+    hook_names = [spec.hook_name for spec in group]
+    activations = StreamHarvest(group[0].stream, hook_names, source, cache.root)
     total = sum(training_tokens(spec) for spec in group)
     found: dict[SAESpec, HouseSAE] = {}
     with tqdm(total=total, unit="tok", unit_scale=True, disable=not progress) as bar:
@@ -191,7 +179,7 @@ def _train_group(
 
 
 def _maker(
-    spec: SAESpec, activations: _LazyHarvest, device: str, on_step: Callable[[int], object]
+    spec: SAESpec, activations: StreamHarvest, device: str, on_step: Callable[[int], object]
 ) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
         from saebook.zoo.train import fit, to_inference

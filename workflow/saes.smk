@@ -1,0 +1,62 @@
+"""A grid of SAEs: one job harvests the activations, then one job an SAE reads them.
+
+    snakemake saes                                    the default family's thirty SAEs
+    snakemake saes --config subject=llama-base        another model's
+    snakemake saes --config labels=topk-13,gated-13   some of them
+    snakemake saes --profile profiles/slurm           on a cluster
+
+All jobs share the cache folder (SAEBOOK_CACHE); on a cluster it has to lie on a shared disk.
+"""
+
+SUBJECT = config.get("subject", "gemma2-base")
+LAYER = int(config.get("layer", 3))
+SEED = int(config.get("seed", 0))
+N_TOKENS = int(config.get("n_tokens", 200_000))
+DEVICE = config.get("device", "cpu")
+GRID = f"build/saes/{SUBJECT}-{LAYER}-{SEED}-{N_TOKENS}"
+STREAM = f"--subject {SUBJECT} --layer {LAYER} --n-tokens {N_TOKENS}"
+GPUS = int(DEVICE != "cpu")
+
+
+def members(wildcards):
+    """Files of the grid's SAEs; torch is imported only where they are asked for."""
+    from saebook.zoo import house_grid
+
+    held = [spec.label for spec in house_grid(SUBJECT, LAYER, SEED)]
+    wanted = config["labels"].split(",") if "labels" in config else held
+    unknown = [label for label in wanted if label not in held]
+    if unknown:
+        raise ValueError(f"the grid has no {', '.join(unknown)}; it has {', '.join(held)}")
+    return [f"{GRID}/{label}.json" for label in wanted]
+
+
+rule saes:
+    input:
+        members,
+
+
+rule harvest:
+    output:
+        touch(f"{GRID}/harvest.done"),
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+        gpu=GPUS,
+    shell:
+        "python -m saebook.zoo harvest {STREAM}"
+
+
+rule sae:
+    input:
+        f"{GRID}/harvest.done",
+    output:
+        f"{GRID}/{{label}}.json",
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=30,
+        gpu=GPUS,
+    shell:
+        "python -m saebook.zoo member {STREAM} --seed {SEED} --device {DEVICE}"
+        " --label {wildcards.label} --out {output}"
