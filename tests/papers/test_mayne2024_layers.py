@@ -1,4 +1,4 @@
-"""Steering at every layer, the sweep behind it, true signs, and generality."""
+"""Steering at every layer, the sweep behind it, and true signs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from saebook.papers.mayne2024 import generality, layers, truth
+from saebook.papers.mayne2024 import layers, truth
 from saebook.papers.mayne2024.arms import Arm
 from saebook.papers.mayne2024.construction import build_construction
 from saebook.papers.mayne2024.parameters import Parameters
@@ -125,42 +125,3 @@ def test_a_difference_below_three_standard_errors_has_no_sign():
     assert (same != 0).float().mean() < 0.02
     with pytest.raises(ValueError, match="at least two a side"):
         truth.true_differences(arm, (made.text[:1], made.text[:5]))
-
-
-def test_the_grid_varies_one_factor_at_a_time_and_names_what_is_missing():
-    config = Parameters()
-    specs = generality.grid(config)
-    base = next(s for s in specs if s.subject == config.mean3_model)
-    own = [s for s in specs if s.subject == config.mean3_model]
-    assert {s.layer for s in own} == {1, 2, 3, 4, 5} and {s.seed for s in own} == {0, 1, 2}
-    assert {s.d_sae for s in own} == {384, 768} and {s.sparsity for s in own} >= {2.0, 34.0}
-    assert {s.subject for s in specs} >= {"llama-instruct", "qwen2-base", config.mean0_model}
-    for spec in own:
-        changed = [f for f in (*generality.FACTORS, "hook_name")
-                   if f != "layer" and getattr(spec, f) != getattr(_chapter(own), f)]  # fmt: skip
-        assert len(changed) <= 1, changed
-    lacking = generality.missing(config, [base])
-    assert len(lacking) == len(specs) - 1 and next(iter(lacking)) == "subject"
-
-
-def _chapter(own):
-    fixed = {"layer": 3, "sparsity": 13, "d_sae": 768, "architecture": "standard", "seed": 0}
-    alike = [s for s in own if all(getattr(s, k) == v for k, v in fixed.items())]
-    return next(s for s in alike if not s.apply_b_dec_to_input)
-
-
-def test_cells_hold_together_only_where_all_four_do():
-    made = build_construction(0)
-    arm = Arm("made up", made.sae, made.text, {"made up": made.contrast})
-    spec = generality.grid(Parameters())[0]
-    passes = {"R4": lambda x: x <= 0.1, "R5": lambda x: x >= 2,
-              "R8": lambda x: x > 1, "R11": lambda x: 0.3 <= x <= 0.7}  # fmt: skip
-    cells = generality._cells(arm, spec, passes, Parameters())
-    assert cells["all hold"].tolist() == [True]
-    strict = generality._cells(arm, spec, {**passes, "R5": lambda x: x > 5}, Parameters())
-    assert strict["all hold"].tolist() == [False] and strict["R4 holds"].tolist() == [True]
-    bare = cells.assign(subject=Parameters().mean0_model, **{"all hold": False})
-    row = generality.generality_row(pd.concat([cells, cells, bare]), Parameters(n_resamples=50))
-    assert row["estimate"] == 1 and row["n"] == 2
-    assert row["controls"] == {"share_of_cells_at_mean0": 0.0}
-    assert generality.by_factor(cells, "layer")["cells"].tolist() == [1]

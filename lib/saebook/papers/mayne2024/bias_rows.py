@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import pandas as pd
 import torch
@@ -23,10 +22,9 @@ from saebook.papers.mayne2024.gauge import (
     steady_direction,
 )
 from saebook.papers.mayne2024.parameters import Parameters
+from saebook.papers.mayne2024.rows import Passes, Row, named, passing
 from saebook.stats import Interval
 
-Row = dict[str, Any]
-Passes = Callable[[float], bool]
 PLANTED, EMPTIED = "planted", "emptied"
 
 
@@ -59,7 +57,7 @@ def projections_row(mean3: Arm, mean0: Arm, config: Parameters) -> Row:
     parts = {"text": text, "vector": lowest}
     bare = text_projection(mean0, bias_latent(mean0)).estimate
     return {
-        **_ends(parts),
+        **named(parts),
         "n": len(mean3.text),
         "controls": {"text_projection_at_mean0": bare},
         "detail": {
@@ -75,7 +73,7 @@ def scaled_row(mean3: Arm, mean0: Arm, passes: Passes, config: Parameters) -> Ro
     cells = _ratios(mean3, config)
     bare = _ratios(mean0, config)
     return {
-        **_ends(cells),
+        **named(cells),
         "n": config.n_pairs,
         "controls": {"behaviours_passing_at_mean0": passing(bare, passes)},
         "detail": {"latent": bias_latent(mean3).latent},
@@ -87,11 +85,6 @@ def _ratios(arm: Arm, config: Parameters) -> dict[str, Interval]:
     found = bias_latent(arm)
     ratios = scaled_ratios(arm, found, config.n_resamples, config.seed)
     return ratios if found.active else dict.fromkeys(ratios, Interval(0.0, 0.0, 0.0))
-
-
-def passing(cells: Mapping[str, Interval], passes: Passes) -> int:
-    """How many cells pass by their estimates."""
-    return sum(passes(cell.estimate) for cell in cells.values())
 
 
 def gauge_frame(
@@ -118,8 +111,3 @@ def gauge_frame(
             "R8: behaviours passing": passing(_ratios(arm, config), passes["R8"]),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("SAE")
-
-
-def _ends(intervals: Mapping[str, Interval]) -> Row:
-    ends = ("estimate", "low", "high")
-    return {end: {name: getattr(i, end) for name, i in intervals.items()} for end in ends}

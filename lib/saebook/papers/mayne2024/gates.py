@@ -44,6 +44,11 @@ def vectors_reliable(arms: Sequence[Arm], seed: int) -> bool:
     return all(arm.reliable_behaviours(seed) >= ENOUGH for arm in arms)
 
 
+def enough(behaviours: Sequence[str]) -> bool:
+    """Whether these are five of the seven behaviours, which every gate over behaviours asks."""
+    return len(behaviours) >= ENOUGH
+
+
 def default_component(mean3_share: float, mean0_share: float) -> bool:
     """Whether the mean is able to dominate in the one model and unable to in the other.
 

@@ -9,88 +9,20 @@ import pandas as pd
 
 from saebook.papers.mayne2024.arms import Arm, measure_arm, overlap_cells
 from saebook.papers.mayne2024.bias_latent import bias_latent, scaled_ratios
+from saebook.papers.mayne2024.grid import CROSSED_SPARSITIES, FACTORS, PLACE, grid, place
 from saebook.papers.mayne2024.parameters import Parameters
 from saebook.papers.mayne2024.rows import TOP_K
 from saebook.papers.mayne2024.signs import negative_share
 from saebook.papers.mayne2024.vectors import norm_percentile
 from saebook.stats import Interval, cluster_bootstrap, proportion_interval
-from saebook.subjects import hook_name, load_subject
+from saebook.subjects import load_subject
 from saebook.testbed import World
-from saebook.zoo import HouseSAE, SAESpec, find_saes, get_saes
+from saebook.zoo import HouseSAE, SAESpec
 
-ARCHITECTURES = ("standard", "jumprelu", "topk", "batchtopk")
-"""Those whose codes are x W_enc + b_enc where active."""
 TESTED = ("R4", "R5", "R8", "R11")
-FACTORS = ("layer", "architecture", "sparsity", "d_sae", "apply_b_dec_to_input", "seed")
+HOLDS = (*(f"{row} holds" for row in TESTED), "all hold")
 Passes = Mapping[str, Callable[[float], bool]]
 """The ledger's rule for one cell of each tested row."""
-
-
-def grid(config: Parameters) -> list[SAESpec]:
-    """The SAEs asked for: one factor at a time around the chapter's own, in every model.
-
-    With residual mean 3 all factors vary: layers 1 to 5, six sparsities, two widths, two
-    architectures, the decoder bias in or out of the input, three seeds. The other models have the
-    chapter's SAE alone, the default model its six sparsities and four architectures as well.
-    """
-    base = SAESpec(
-        subject=config.mean3_model,
-        hook_name=hook_name(config.layer),
-        architecture=config.architecture,
-        sparsity=config.sparsity,
-        d_sae=config.d_sae,
-        n_tokens=config.n_tokens,
-    )
-    varied = [
-        *({"hook_name": hook_name(layer)} for layer in (1, 2, 3, 4, 5)),
-        *({"sparsity": float(sparsity)} for sparsity in (2, 3, 7, 13, 22, 34)),
-        {"d_sae": config.d_sae // 2},
-        {"architecture": "jumprelu"},
-        {"apply_b_dec_to_input": True},
-        *({"seed": seed} for seed in (1, 2)),
-    ]
-    specs = [base.model_copy(update=change) for change in varied]
-    specs += [base.model_copy(update={"subject": name}) for name in other_models(config)]
-    specs += [
-        base.model_copy(update={"subject": config.model_name, "sparsity": float(sparsity)})
-        for sparsity in (2, 3, 7, 13, 22, 34)
-    ]
-    own = base.model_copy(update={"subject": config.model_name})
-    specs += [own.model_copy(update={"architecture": name}) for name in ARCHITECTURES]
-    specs.append(
-        base.model_copy(update={"subject": config.mean0_model, "architecture": "jumprelu"})
-    )
-    return list(dict.fromkeys(specs))
-
-
-def other_models(config: Parameters) -> list[str]:
-    """House models beside the one with residual mean 3; the one without a mean is the control."""
-    families = [f"{family}-{kind}" for family in ("gemma2", "llama", "qwen2")
-                for kind in ("base", "instruct")]  # fmt: skip
-    return list(dict.fromkeys([config.model_name, *families, config.mean0_model]))
-
-
-def grid_saes(config: Parameters, own: Iterable[HouseSAE]) -> dict[SAESpec, HouseSAE]:
-    """The grid's SAEs: shipped ones and the chapter's own; at the full tier, all that are at hand.
-
-    With `train_missing` the rest is trained first.
-    """
-    specs = grid(config)
-    if config.train_missing:
-        return get_saes(specs, progress=False)
-    found = find_saes(specs)
-    if config.tier == "full":
-        return found
-    # What a user's cache happens to hold must not change the numbers of the book.
-    always = {entry.spec for entry in own}
-    return {s: entry for s, entry in found.items() if entry.origin == "shipped" or s in always}
-
-
-def missing(config: Parameters, found: Iterable[SAESpec]) -> pd.DataFrame:
-    """The SAEs of the grid that this run lacks: subject and the factors."""
-    lacking = set(grid(config)) - set(found)
-    rows = [spec.model_dump() | {"layer": spec.layer} for spec in grid(config) if spec in lacking]
-    return pd.DataFrame(rows, columns=["subject", *FACTORS])
 
 
 def generality_cells(
@@ -111,20 +43,25 @@ def generality_cells(
 
     Returns:
         A row a cell: subject, the factors, behaviour, the four values and whether each passes
-        the ledger's rule for one cell (`R4 holds`, …), and `all hold`.
+        the ledger's rule for one cell (`R4 holds`, …), `all hold`, and whether the SAE belongs to
+        the grid of R15 (`in grid`) or only to the crossing of layers and sparsities.
     """
+    counted = set(grid(config))
     known = {(arm.name, arm.layer): arm for arm in measured}
     parts = []
     for spec in sorted(saes, key=lambda s: (s.subject, s.layer)):
-        entry, place = saes[spec], (spec.subject, spec.layer)
-        if place not in known:
-            own = config.model_copy(update={"layer": spec.layer})
-            known[place] = measure_arm(load_subject(spec.subject), world, entry.sae, own)
-        parts.append(_cells(replace(known[place], sae=entry.sae), spec, passes, config))
+        entry, at = saes[spec], (spec.subject, spec.layer)
+        if at not in known:
+            here = config.model_copy(update={"layer": spec.layer})
+            known[at] = measure_arm(load_subject(spec.subject), world, entry.sae, here)
+        own = cells_of(replace(known[at], sae=entry.sae), passes, config)
+        factors = dict(zip(PLACE, place(spec), strict=True))
+        parts.append(own.assign(**factors, **{"in grid": spec in counted}))
     return pd.concat(parts, ignore_index=True)
 
 
-def _cells(arm: Arm, spec: SAESpec, passes: Passes, config: Parameters) -> pd.DataFrame:
+def cells_of(arm: Arm, passes: Passes, config: Parameters) -> pd.DataFrame:
+    """The cells of one SAE, a row a behaviour; columns as `generality_cells` without the place."""
     draws, seed = 50, config.seed  # only the estimates are kept
     found = bias_latent(arm)
     ratios = scaled_ratios(arm, found, draws, seed)
@@ -140,35 +77,33 @@ def _cells(arm: Arm, spec: SAESpec, passes: Passes, config: Parameters) -> pd.Da
         }
         holds = {f"{row} holds": passes[row](value) for row, value in values.items()}
         rows.append({"behaviour": name, **values, **holds, "all hold": all(holds.values())})
-    factors = {name: getattr(spec, name) for name in FACTORS}
     active = int((arm.at_zero > 0).sum())
-    frame = pd.DataFrame(rows)
-    return frame.assign(
-        subject=spec.subject, **factors, mean_share=arm.mean_share, active_at_zero=active
-    )
+    return pd.DataFrame(rows).assign(mean_share=arm.mean_share, active_at_zero=active)
 
 
 def generality_row(cells: pd.DataFrame, config: Parameters) -> dict[str, object]:
-    """R15: share of cells in which all four hold; the model without a mean is the control.
+    """R15: share of the grid's cells in which all four hold; the model without a mean is control.
 
     The interval is the wider of Wilson's over cells and a bootstrap over whole SAEs.
     """
-    is_control = cells["subject"] == config.mean0_model
-    share = _share(cells[~is_control], config)
-    bare = cells.loc[is_control, "all hold"]
-    holding = cells[~is_control].groupby("subject", sort=False)["all hold"].mean()
+    counted = cells[cells["in grid"]]
+    is_control = counted["subject"] == config.mean0_model
+    tested, bare = counted[~is_control], counted[is_control]
     return {
-        **share._asdict(),
-        "n": int((~is_control).sum()),
-        "controls": {"share_of_cells_at_mean0": float(bare.mean())},
-        "detail": {"share_by_model": holding.to_dict()},
+        **_share(tested, config)._asdict(),
+        "n": len(tested),
+        "controls": {"share_of_cells_at_mean0": float(bare["all hold"].mean())},
+        "detail": {
+            "saes": len(tested[list(PLACE)].drop_duplicates()),
+            "share_by_model": tested.groupby("subject", sort=False)["all hold"].mean().to_dict(),
+        },
     }
 
 
 def _share(cells: pd.DataFrame, config: Parameters) -> Interval:
     held = cells["all hold"].to_numpy(float)
     wilson = proportion_interval(int(held.sum()), len(held))
-    names = cells[["subject", *FACTORS]].astype(str).agg("/".join, axis=1).tolist()
+    names = cells[list(PLACE)].astype(str).agg("/".join, axis=1).tolist()
     if len(set(names)) < 2:
         return wilson
     spread = cluster_bootstrap(held, names, seed=config.seed, n_resamples=config.n_resamples)
@@ -176,7 +111,52 @@ def _share(cells: pd.DataFrame, config: Parameters) -> Interval:
 
 
 def by_factor(cells: pd.DataFrame, factor: str) -> pd.DataFrame:
-    """Share of cells that hold, by one factor: columns the factor, R4, R5, R8, R11, all, cells."""
-    columns = [*(f"{row} holds" for row in TESTED), "all hold"]
+    """Share of cells that hold, by one factor: columns R4, R5, R8, R11, all four, cells."""
     groups = cells.groupby(factor, sort=False)
-    return groups[columns].mean().assign(cells=groups.size())
+    shares = groups[list(HOLDS)].mean().rename(columns=lambda name: name.removesuffix(" holds"))
+    return shares.rename(columns={"all hold": "all four"}).assign(cells=groups.size())
+
+
+def one_factor(cells: pd.DataFrame, config: Parameters) -> dict[str, pd.DataFrame]:
+    """`by_factor` of every factor that varies around the chapter's SAE, residual mean 3."""
+    own = cells[cells["in grid"] & (cells["subject"] == config.mean3_model)]
+    home = {name: getattr(config, name) for name in ("layer", "architecture", "sparsity", "d_sae")}
+    home |= {"apply_b_dec_to_input": False, "seed": 0}
+    at_home = pd.DataFrame({name: own[name] == value for name, value in home.items()})
+    tables = {}
+    for factor in FACTORS:
+        rows = own[at_home.drop(columns=factor).all(axis=1)]
+        if rows[factor].nunique() > 1:
+            tables[factor] = by_factor(rows, factor)
+    return tables
+
+
+def crossed(cells: pd.DataFrame, config: Parameters) -> pd.DataFrame:
+    """Share of behaviours for which each statement holds, by layer and target L0, residual mean 3.
+
+    A row a statement and layer, a column a target L0, of the SAEs that differ in these two alone.
+    """
+    own = cells[
+        (cells["subject"] == config.mean3_model)
+        & (cells["architecture"] == config.architecture)
+        & (cells["d_sae"] == config.d_sae)
+        & ~cells["apply_b_dec_to_input"]
+        & (cells["seed"] == 0)
+        & cells["sparsity"].isin(CROSSED_SPARSITIES)
+    ]
+    long = own.melt(["layer", "sparsity"], [f"{row} holds" for row in TESTED], var_name="row")
+    long["row"] = long["row"].str.removesuffix(" holds")
+    return long.pivot_table("value", ["row", "layer"], "sparsity", "mean", sort=False)
+
+
+def agreement(cells: pd.DataFrame, live: pd.DataFrame) -> pd.DataFrame:
+    """How far cells measured now say the same as those of record, where both have them.
+
+    Index R4, R5, R8, R11 and all four; columns cells (measured in both) and same (the share of
+    them that holds in both or in neither).
+    """
+    keys = [*PLACE, "behaviour"]
+    both = live[[*keys, *HOLDS]].merge(cells[[*keys, *HOLDS]], on=keys, suffixes=("", " of record"))
+    same = {name: float((both[name] == both[f"{name} of record"]).mean()) for name in HOLDS}
+    table = pd.DataFrame({"cells": len(both), "same": same})
+    return table.rename(index=lambda n: "all four" if n == "all hold" else n.removesuffix(" holds"))

@@ -15,9 +15,9 @@ class Parameters(ChapterParameters):
     tier: Literal["smoke", "testbed", "full"] = "testbed"
     """How large a run this is; stored with the results."""
     model_name: str = Field("gemma2-base", min_length=1)
-    """House model of R9, R11 and R13."""
+    """House model of R9 to R13."""
     mean3_model: str = Field("gemma2-base-mean3", min_length=1)
-    """House model with a residual mean of 3 token norms, of R4, R5 and R14."""
+    """House model with a residual mean of 3 token norms: R4, R5, R7, R8 and R14."""
     mean0_model: str = Field("gemma2-base-mean0", min_length=1)
     """House model without a residual mean: the negative control."""
     layer: int = Field(3, ge=0)
@@ -31,6 +31,10 @@ class Parameters(ChapterParameters):
     """Latents of the SAE."""
     n_tokens: int = Field(200_000, ge=2_000)
     """Tokens each SAE is trained on."""
+    n_live_tokens: int = Field(60_000, ge=2_000)
+    """Tokens of the one SAE of R15's grid that every run trains from its first step."""
+    n_families: int = Field(5, ge=0, le=5)
+    """Other house models on which R9 to R13 are measured beside the chapter's own."""
     n_pairs: int = Field(100, ge=8)
     """Contrastive pairs a behaviour."""
     n_text_tokens: int = Field(20_000, ge=500)
@@ -38,7 +42,7 @@ class Parameters(ChapterParameters):
     n_prompts: int = Field(40, ge=4)
     """Held-out prompts a behaviour and measure."""
     measure: Literal["letter", "free"] = "free"
-    """Which steerability decides R13; both are reported."""
+    """Which steerability decides R12 and R13; for R13 both are reported."""
     coeff_max: float = Field(2.0, gt=0)
     """Largest steering coefficient, in multiples of the vector."""
     n_coeffs: int = Field(5, ge=3)

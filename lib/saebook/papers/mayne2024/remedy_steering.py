@@ -18,10 +18,19 @@ from saebook.testbed import World
 MADE_UP = "made up"
 
 
-def score_cases(cases: Sequence[Case], config: Parameters) -> pd.DataFrame:
-    """`score_case` of several vectors, one below the other."""
-    scored = [score_case(case, config.n_kept, config.n_draws, config.seed) for case in cases]
-    return pd.concat(scored, ignore_index=True)
+def remedy_table(
+    subject: Subject, world: World, cases: Sequence[Case], made: Construction, config: Parameters
+) -> pd.DataFrame:
+    """Every remedy's scores on the made-up vector and on the given ones.
+
+    Columns as `score_case`, and steering kept, which the made-up vector has no model to show.
+    """
+    scored = [
+        score_case(case, config.n_kept, config.n_draws, config.seed)
+        for case in (made_up_case(made), *cases)
+    ]
+    kept = steering_kept(subject, world, cases, config)
+    return pd.concat(scored, ignore_index=True).merge(kept, how="left")
 
 
 def steering_kept(

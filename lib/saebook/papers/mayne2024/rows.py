@@ -40,17 +40,20 @@ from saebook.stats import Interval
 
 Row = dict[str, Any]
 Passes = Callable[[float], bool]
+"""The ledger's rule for one cell."""
 TOP_K = 40
 """Latents that count as relevant to a behaviour (R11)."""
 OTHER_K = (20, 80)
 
 
-def _named(intervals: Mapping[str, Interval]) -> Row:
+def named(intervals: Mapping[str, Interval]) -> Row:
+    """Estimate, low and high of several intervals, each by the intervals' names."""
     ends = ("estimate", "low", "high")
     return {end: {name: getattr(i, end) for name, i in intervals.items()} for end in ends}
 
 
-def _passing(cells: Mapping[str, Interval], passes: Passes) -> int:
+def passing(cells: Mapping[str, Interval], passes: Passes) -> int:
+    """How many cells pass by their estimates."""
     return sum(passes(cell.estimate) for cell in cells.values())
 
 
@@ -67,9 +70,9 @@ def norms_row(mean3: Arm, mean0: Arm, passes: Passes, config: Parameters) -> Row
     bare = norm_cells(mean0, config.n_resamples, config.seed)
     ratios = {name: mean3.alpha(name) for name in mean3.contrasts}
     return {
-        **_named(cells),
+        **named(cells),
         "n": len(mean3.text),
-        "controls": {"behaviours_passing_at_mean0": _passing(bare, passes)},
+        "controls": {"behaviours_passing_at_mean0": passing(bare, passes)},
         "detail": {"median_norm_over_vector_norm": ratios, "mean_share": mean3.mean_share},
     }
 
@@ -84,11 +87,11 @@ def overlap_row(mean3: Arm, mean0: Arm, planted: Arm, passes: Passes, config: Pa
     filled = overlap_cells(planted, config.n_resamples, config.seed)
     active = {arm.name: int((arm.at_zero > 0).sum()) for arm in (mean3, mean0, planted)}
     return {
-        **_named(cells),
+        **named(cells),
         "n": config.n_pairs,
         "controls": {
-            "behaviours_passing_at_mean0": _passing(bare, passes),
-            "behaviours_passing_with_planted_bias": _passing(filled, passes),
+            "behaviours_passing_at_mean0": passing(bare, passes),
+            "behaviours_passing_with_planted_bias": passing(filled, passes),
         },
         "detail": {"active_at_zero": active},
     }
@@ -113,7 +116,7 @@ def meaningless_row(mean3: Arm, mean0: Arm, planted: Arm, config: Parameters) ->
         for where, arm in (("at_mean0", mean0), ("with_planted_bias", planted))
     }
     return {
-        **_named(found),
+        **named(found),
         "n": config.n_draws * len(mean3.contrasts),
         "controls": controls,
     }
@@ -166,7 +169,7 @@ def negative_row(arm: Arm, signs: Sequence[LatentSigns], config: Parameters) -> 
     }
     differing = {s.behaviour: int((s.difference != 0).sum()) for s in signs}
     return {
-        **_named(cells),
+        **named(cells),
         "n": min(TOP_K, *differing.values()),
         "controls": {"significant_share_under_shuffled_labels": sum(shuffled) / len(shuffled)},
         "detail": {"share_at_other_k": other, "latents_that_differ": differing},
@@ -191,7 +194,7 @@ def kept_row(frame: pd.DataFrame, steered: Sequence[str], config: Parameters) ->
     }
     control = kept.pop(RANDOM).estimate
     return {
-        **_named(kept),
+        **named(kept),
         "n": config.n_prompts,
         "controls": {"share_kept_by_a_random_direction": control},
         "detail": {"steered": list(steered), "measure": config.measure},

@@ -1,4 +1,4 @@
-"""The SAEs of the chapter: one on each of the three house models, all by one spec."""
+"""The chapter's SAE, by one spec on every house model, and where it is found."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from saebook.subjects import hook_name
 from saebook.zoo import HouseSAE, SAESpec, get_saes
 
 
-def sae_specs(config: Parameters) -> dict[str, SAESpec]:
-    """Return the spec of each model's SAE; the decoder bias is not subtracted from the input.
+def sae_spec(config: Parameters, model: str) -> SAESpec:
+    """The spec of a model's SAE; the decoder bias is not subtracted from the input.
 
     The default corpus holds no behaviour documents, so that the SAEs meet the pairs unprepared.
     """
+    return SAESpec(
+        subject=model,
+        hook_name=hook_name(config.layer),
+        architecture=config.architecture,
+        sparsity=config.sparsity,
+        d_sae=config.d_sae,
+        n_tokens=config.n_tokens,
+        apply_b_dec_to_input=False,
+    )
+
+
+def sae_specs(config: Parameters) -> dict[str, SAESpec]:
+    """The specs of the three models that the chapter rests on, by the model's name."""
     names = (config.model_name, config.mean0_model, config.mean3_model)
-    return {
-        name: SAESpec(
-            subject=name,
-            hook_name=hook_name(config.layer),
-            architecture=config.architecture,
-            sparsity=config.sparsity,
-            d_sae=config.d_sae,
-            n_tokens=config.n_tokens,
-            apply_b_dec_to_input=False,
-        )
-        for name in dict.fromkeys(names)
-    }
+    return {name: sae_spec(config, name) for name in dict.fromkeys(names)}
 
 
 def chapter_saes(config: Parameters) -> dict[str, HouseSAE]:

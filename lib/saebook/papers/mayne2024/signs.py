@@ -4,28 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from saebook.papers.mayne2024.arms import SparseCoder
 from saebook.papers.mayne2024.vectors import Contrast, resample_weights, shuffled_signs
 from saebook.stats import Interval, cluster_bootstrap, proportion_interval
 from saebook.steering import strongest
-
-
-class Encoder(Protocol):
-    """The part of an SAE that this chapter encodes with."""
-
-    @property
-    def W_enc(self) -> Tensor:
-        """Encoder [d_in, d_sae]."""
-        ...
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Latent activations [..., d_sae] of activations [..., d_in]."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +49,7 @@ class LatentSigns:
 
 
 def latent_signs(
-    sae: Encoder, contrast: Contrast, alpha: float, draws: int, seed: int
+    sae: SparseCoder, contrast: Contrast, alpha: float, draws: int, seed: int
 ) -> LatentSigns:
     """Compare each latent's behaviour on prompts with its place in the encoded vector.
 
@@ -161,7 +148,7 @@ def negative_share(difference: Tensor, k: int) -> Interval:
 
 
 def significant_share_when_shuffled(
-    sae: Encoder, contrast: Contrast, k: int, draws: int, seed: int
+    sae: SparseCoder, contrast: Contrast, k: int, draws: int, seed: int
 ) -> float:
     """Share of the top k whose interval excludes 0 when labels are shuffled within pairs."""
     change = sae.encode(contrast.positive) - sae.encode(contrast.negative)

@@ -172,6 +172,12 @@ def slopes(frame: pd.DataFrame) -> pd.DataFrame:
     return found.unstack("item")
 
 
+def slope_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """`slopes`, tidy: behaviour, measure, vector, item, slope."""
+    keys = ["behaviour", "measure", "vector"]
+    return slopes(frame).reset_index().melt(keys, var_name="item", value_name="slope")
+
+
 def share_kept(
     frame: pd.DataFrame, vector: str, steered: Sequence[str], measure: str
 ) -> np.ndarray:

@@ -1,25 +1,43 @@
-"""Tidy per-item tables of the full tier: written beside its results, read back by smaller runs."""
+"""The chapter's tables: kept by a full run, and read back only for the models they speak of."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import pandas as pd
 
+from saebook.papers.mayne2024.grid import crossing, grid
 from saebook.papers.mayne2024.parameters import Parameters
-from saebook.paths import records_dir, results_dir
+from saebook.records import recorded_table
+from saebook.zoo import HouseSource
+from saebook.zoo.store import key_of
 
 SLUG = "mayne2024"
 
 
-def keep(name: str, frame: pd.DataFrame, config: Parameters) -> pd.DataFrame:
-    """Write a table beside the results when this is the full tier; return it either way."""
-    if config.tier == "full":
-        folder = results_dir()
-        folder.mkdir(parents=True, exist_ok=True)
-        frame.to_parquet(folder / f"{SLUG}.{name}.parquet", index=False)
-    return frame
+@dataclass(frozen=True)
+class Tables:
+    """Reads and keeps a run's tables."""
 
+    config: Parameters
+    made_on: str
+    """Digest of every SAE asked for (model, text and recipe), of the measure and of the seed."""
 
-def of_record(name: str) -> pd.DataFrame | None:
-    """The full tier's table of that name, or None where no full run has been kept."""
-    path = records_dir() / f"{SLUG}.{name}.parquet"
-    return pd.read_parquet(path) if path.is_file() else None
+    @classmethod
+    def of(cls, config: Parameters) -> Tables:
+        """The tables of a run with these parameters."""
+        source = HouseSource()
+        keys = [key_of(spec, source) for spec in (*grid(config), *crossing(config))]
+        told = "/".join([*keys, config.measure, str(config.seed)])
+        return cls(config, hashlib.sha256(told.encode()).hexdigest()[:16])
+
+    def measured(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """A table measured in this run; the full tier keeps it, and goes on from what it kept."""
+        return self.recorded(name, make) if self.config.tier == "full" else make()
+
+    def recorded(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """A table of record where one fits these models, else measured; see `recorded_table`."""
+        size = self.config.model_dump_json(exclude={"caa_folder"})
+        return recorded_table(SLUG, name, self.config.tier, self.made_on, make, size=size)
