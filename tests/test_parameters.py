@@ -118,18 +118,40 @@ def test_whatever_comes_is_either_taken_as_it_is_or_refused_in_words(values):
 SLUGS = [chapter.slug for chapter in Project(Path(__file__).parent.parent).chapters()]
 
 
+THOUSAND = -(-1000 // len(SLUGS))
+"""Malformed sets a chapter, so that there are a thousand in all."""
+
+
+def malformed(cls: type[ChapterParameters], name: str) -> st.SearchStrategy[object]:
+    """Values that a parameter must refuse: of another type, not finite, or out of its range."""
+    field = cls.model_fields[name]
+    wrong = [st.none(), st.lists(st.integers(), max_size=2), st.just(float("nan")), st.binary()]
+    if field.annotation is not bool:
+        wrong.append(st.booleans())
+    if field.annotation in (int, float, bool):
+        wrong.append(st.text(max_size=4))
+    else:
+        wrong.append(st.integers())
+    for bound in field.metadata:
+        if (least := getattr(bound, "ge", getattr(bound, "gt", None))) is not None:
+            wrong.append(st.integers(max_value=int(least) - 1))
+        if (most := getattr(bound, "le", getattr(bound, "lt", None))) is not None:
+            wrong.append(st.integers(min_value=int(most) + 1))
+    return st.one_of(wrong)
+
+
 @pytest.mark.parametrize("slug", SLUGS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=THOUSAND, deadline=None)
 @given(data=st.data())
 def test_no_chapter_takes_a_malformed_parameter_and_every_fault_is_named(slug, data):
     cls = parameters_for(slug)
     valid = cls.checked({}).model_dump()
     names = data.draw(st.lists(st.sampled_from([*valid]), min_size=1, max_size=3, unique=True))
-    wrong = st.one_of(st.none(), st.lists(st.integers()), st.just(float("nan")), st.just(b"x"))
-    faults = {name: data.draw(wrong) for name in names}
+    faults = {name: data.draw(malformed(cls, name)) for name in names}
+    misspelt = data.draw(st.sampled_from([*valid])) + data.draw(st.sampled_from(["s", "_", "x"]))
     with pytest.raises(ParameterError) as caught:
-        cls.checked({**valid, **faults, "no_such_name": 1})
-    assert all(repr(name) in str(caught.value) for name in (*names, "no_such_name"))
+        cls.checked({**valid, **faults, misspelt: 1})
+    assert all(repr(name) in str(caught.value) for name in (*names, misspelt))
 
 
 @pytest.mark.parametrize(

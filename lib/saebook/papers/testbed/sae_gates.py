@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from saebook.testbed.gates import GateResult
-from saebook.zoo import HouseSAE, SAESpec
+from saebook.zoo import HouseSAE, SAESpec, get_saes
 from saebook.zoo.validity import SAE_BOUNDS
 
 SAE_GATES = {
@@ -22,7 +22,7 @@ SAE_GATES = {
     "sae-nameable": "n_nameable_latents",
 }
 """Figure of the validity report behind each gate; its bounds are those of the zoo."""
-STABLE_COSINE = 0.7
+STABILITY, STABLE_COSINE = "sae-stability", 0.7
 
 
 def sae_label(spec: SAESpec) -> str:
@@ -66,9 +66,34 @@ def stability_gate(one: HouseSAE, other: HouseSAE) -> GateResult:
     twins = twin_cosines(one.sae.W_dec, other.sae.W_dec) >= STABLE_COSINE
     says = f"latents with a twin (decoder cosine of {STABLE_COSINE}) under another seed"
     return GateResult(
-        "sae-stability", "general", sae_label(one.spec), float(twins.float().mean()),
+        STABILITY, "general", sae_label(one.spec), float(twins.float().mean()),
         0.5, 1.0, "share", says, len(twins),
     )  # fmt: skip
+
+
+def grid_stability(grid: Mapping[SAESpec, HouseSAE], progress: bool = True) -> list[GateResult]:
+    """Stability of each SAE of a grid against one of the next seed, trained where missing."""
+    reseeded = {spec: spec.model_copy(update={"seed": spec.seed + 1}) for spec in grid}
+    others = get_saes(reseeded.values(), progress=progress)
+    return [stability_gate(entry, others[reseeded[spec]]) for spec, entry in grid.items()]
+
+
+def stability_frame(held: Mapping[str, float], grid: Mapping[SAESpec, HouseSAE]) -> pd.DataFrame:
+    """Stability against sparsity: a row an SAE of the grid whose stability is known.
+
+    Args:
+        held: Share of latents with a twin, by `sae_label`.
+        grid: The SAEs, with their reports.
+
+    Returns:
+        Columns architecture, l0 (measured on held-out texts), stability (share of latents).
+    """
+    rows = [
+        (spec.architecture, entry.report["valid_l0"], held[sae_label(spec)])
+        for spec, entry in grid.items()
+        if sae_label(spec) in held
+    ]
+    return pd.DataFrame(rows, columns=pd.Index(["architecture", "l0", "stability"]))
 
 
 def twin_cosines(one: Tensor, other: Tensor) -> Tensor:
