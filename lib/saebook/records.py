@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -52,6 +52,26 @@ def recorded_table(
     if tier == "full":
         table.to_parquet(results_dir() / _file(slug, name))
     return table
+
+
+def check_weights(slug: str, made_with: Mapping[str, str], today: Callable[[str], str]) -> None:
+    """Refuse records of models whose weights are others now.
+
+    Args:
+        slug: The paper.
+        made_with: Digest of each model's weights when its records were made.
+        today: Gives the digest of a model as it is.
+
+    Raises:
+        ValueError: A model's weights differ; it is named.
+    """
+    for model, weights in made_with.items():
+        now = today(model)
+        if weights != now:
+            raise ValueError(
+                f"the records of {model} were made with weights {weights}, these are {now}; "
+                f"run `make full NB={slug}`"
+            )
 
 
 def read_record(

@@ -26,6 +26,7 @@ from saebook.papers.yang2024.training import (
     sitting,
     train_arm,
 )
+from saebook.stats import t_interval
 
 PLAN = Plan(("small", "large"), "large")
 N_SEEDS, N_TEST = 4, 200
@@ -140,9 +141,13 @@ def test_the_spread_that_seeds_make_is_taken_off():
     assert effects.excess_spread(alike + np.array([[5.0], [0.0], [-5.0]])) > 3
 
 
-def test_an_interval_over_one_seed_is_refused():
-    with pytest.raises(ValueError, match="at least two"):
-        effects.over_seeds(np.array([1.0]))
+def test_an_interval_over_four_runs_is_nearly_as_wide_as_student_s():
+    runs = np.array([0.0, 1.0, 2.0, 5.0])
+    found = effects.resampled_seeds(lambda index: float(runs[index].mean()), 4, 4000, 0)
+    student = t_interval(runs)
+    assert found.estimate == student.estimate
+    assert (found.low, found.high) == (0.0, 5.0)
+    assert 0.6 < (found.high - found.low) / (student.high - student.low) < 1
 
 
 def test_a_known_gain_is_found_beyond_the_null_and_none_where_there_is_none(held):

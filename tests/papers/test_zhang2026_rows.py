@@ -8,12 +8,22 @@ import numpy as np
 import pytest
 
 from saebook.claims import Results, load_ledger
-from saebook.papers.zhang2026 import baselines, frames, gates, live, rows, rows_latents, worlds
+from saebook.papers.zhang2026 import (
+    baselines,
+    frames,
+    gates,
+    grid,
+    live,
+    rows,
+    rows_latents,
+    worlds,
+)
 from saebook.papers.zhang2026.cells import TARGET, Cell
 from saebook.papers.zhang2026.evidence import Evidence
 from saebook.papers.zhang2026.grid import FAMILIES, LATENT_COUNTS, MAIN, MIXES, WHICH, plan
 from saebook.papers.zhang2026.parameters import Parameters
 from saebook.papers.zhang2026.records import Records, missing, tables
+from saebook.papers.zhang2026.store import Store
 from saebook.testbed.lexicon import DOMAINS
 
 CONFIG = Parameters.checked({"tier": "smoke", "n_resamples": 60, "n_exam": 60})
@@ -169,6 +179,31 @@ def test_records_come_back_from_their_files(tmp_path) -> None:
         again.vector(FAMILIES[0], "length/none")
 
 
+def test_a_run_goes_on_from_the_records_and_not_from_other_weights(tmp_path) -> None:
+    known = Store(CONFIG, tmp_path)
+    made = {family: known.made_on(family) for family in FAMILIES[:1]}
+    held = Records(_evidence().records.items, _evidence().records.vectors, made)
+    held.save(tmp_path / "records")
+    store = Store(CONFIG, tmp_path, Records.load(tmp_path / "records"))
+    cell = Cell("skill", FAMILIES[0], "math", 1)
+    found = grid.cell_arrays(store, cell, run=False)
+    assert (found["bits/law"] == held.bits(cell, "law")).all()
+    assert {"losses", "shift/3/raw"} <= set(found)
+    for part in grid.vector_parts(FAMILIES[0]):
+        names = grid.vectors(store, FAMILIES[0], part, run=False)
+        assert names and all(f"/{part[1]}" in name for name in names)
+    profile = grid.vectors(store, FAMILIES[0], ("profiles", "skill", ""), run=False)
+    assert profile["profile/skill/3/L0 13/ICL"].shape == (14, D_SAE)
+    assert grid.cell_arrays(store, Cell("skill", FAMILIES[1], "math", 1), run=False) == {}
+    other = Store(CONFIG, tmp_path, Records(held.items, held.vectors, {FAMILIES[0]: "other"}))
+    assert grid.cell_arrays(other, cell, run=False) == {}
+
+
+def test_what_float16_cannot_hold_is_refused() -> None:
+    with pytest.raises(ValueError, match="float16 ends at 65504"):
+        tables([], [(FAMILIES[0], {"length/skill": np.array([1e6])})])
+
+
 def test_the_probe_never_sees_the_domain_it_judges() -> None:
     rng = np.random.default_rng(0)
     features, sizes = rng.normal(size=(14, 5)), rng.random(14)
@@ -185,7 +220,8 @@ def test_the_figures_frames_have_rows_for_every_main_source() -> None:
     assert set(frames.mixture_frame(evidence)["condition"]) == {
         m.removeprefix("mix-") for m in MIXES
     }
-    assert len(frames.selective_frame(evidence)) == N_SEEDS * len(WHICH) * len(LATENT_COUNTS)
+    conditions = (len(WHICH) + 1) * len(LATENT_COUNTS) + 1
+    assert len(frames.selective_frame(evidence)) == N_SEEDS * conditions
     assert all(len(frame) for frame in frames.ablation_frame(evidence).values())
     assert frames.baseline_frame(evidence, "skill")["r"].between(-1, 1).all()
     assert set(frames.choices_frame(evidence)["source"]) == set(MAIN)

@@ -79,6 +79,12 @@ def test_the_share_rule_takes_as_few_latents_as_hold_the_share() -> None:
         sts.n_by_share([0.0, 0.0], 0.5)
 
 
+def test_a_set_that_is_scored_has_at_least_four_latents() -> None:
+    change = [5.0, 1.0, 3.0, 1.0, 0.5, 0.1]
+    assert sts.smallest_set(change, 0.25).tolist() == [0, 2, 1, 3]
+    assert len(sts.smallest_set(change, 0.999)) == 6
+
+
 def test_the_papers_ratio_leaves_four_latents_of_a_small_dictionary() -> None:
     assert sts.n_by_ratio(28_672) == 100
     assert sts.n_by_ratio(384) == 4
@@ -104,10 +110,3 @@ def test_extremes_flatter_a_middling_correlation() -> None:
         ends = np.r_[found[:4], found[-4:]]
         gain.append(sts.rows_r(x[ends][None], y[ends][None])[0] - sts.rows_r(x[None], y[None])[0])
     assert np.mean(gain) > 0.04
-
-
-def test_equal_pairs_differ_by_nothing() -> None:
-    rng = np.random.default_rng(2)
-    pair = (rng.random(14), rng.random(14))
-    found = sts.difference_of_r(pair, pair, seed=0, n_resamples=100)
-    assert found == (0.0, 0.0, 0.0)

@@ -8,11 +8,17 @@ import numpy as np
 import pytest
 import torch
 
+from saebook.finetune import adapted
 from saebook.papers.zhang2026 import exams, worlds
 from saebook.papers.zhang2026.features import demonstrations, read_stream
 from saebook.papers.zhang2026.mixtures import proportions
 from saebook.papers.zhang2026.reinforce import advantages
-from saebook.papers.zhang2026.selective import LatentWriter, matched_latents, zeroed
+from saebook.papers.zhang2026.selective import (
+    LatentWriter,
+    matched_adapter,
+    matched_latents,
+    zeroed,
+)
 from saebook.subjects import load_subject
 from saebook.testbed import load_world
 from saebook.testbed.lexicon import DOMAINS
@@ -168,6 +174,17 @@ def test_a_new_writer_changes_nothing_and_zeroing_takes_out_what_latents_write()
         edited = subject.model(input_ids=ids).logits
     assert not torch.allclose(plain, edited)
     assert torch.equal(subject.model(input_ids=ids).logits, plain)
+
+
+def test_an_adapter_has_about_as_many_parameters_as_the_latents_it_stands_beside() -> None:
+    subject = load_subject("gemma2-base")
+    for count in (27, 81):
+        lora = matched_adapter(subject, count)
+        tuned = adapted(subject.model, lora, 0)
+        n = sum(p.numel() for p in tuned.parameters() if p.requires_grad)
+        assert n == pytest.approx(count * subject.d_model, rel=0.15)
+    with pytest.raises(ValueError, match="1 latents have 96 parameters"):
+        matched_adapter(subject, 1)
 
 
 def test_matched_latents_are_as_active_as_those_they_stand_for() -> None:

@@ -18,7 +18,7 @@ from saebook.papers.yang2024 import labellers, records
 from saebook.papers.yang2024.arms import INTERFERENCE, PREREQUISITE, Arm
 from saebook.papers.yang2024.exams import ExamWorld
 from saebook.papers.yang2024.parameters import Parameters
-from saebook.papers.yang2024.sources import kept_cells, missing_arms
+from saebook.papers.yang2024.sources import kept_cells, missing_arms, recorded
 from saebook.papers.yang2024.training import records_of
 from saebook.paths import records_dir, tiers_dir
 from saebook.testbed import load_world
@@ -50,16 +50,17 @@ def make_labels(config: Parameters) -> None:
 
 
 def train(config: Parameters, which: str) -> None:
-    """Train the arms of a part of the plan that are not in the cache yet."""
+    """Train the arms of a part of the plan that are neither on record nor in the cache."""
     plan = config.plan
     parts: dict[str, list[Arm]] = {"all": plan.arms(), "side": plan.side()}
     parts["amplified"] = [*plan.amplified(PREREQUISITE), *plan.amplified(INTERFERENCE)]
     parts["essential"] = [a for m in plan.models for a in plan.essential(m)]
     parts["core"] = [a for m in plan.models for a in (*plan.core(m), *plan.placebos(m))]
-    shipped = shipped_models()
-    arms = [arm for arm in parts[which] if arm.model in shipped]
-    if len(arms) < len(parts[which]):
-        print(f"{len(parts[which]) - len(arms)} arms wait for models that are not shipped")
+    shipped, held = shipped_models(), recorded(config)
+    known = set() if held is None else records.held_arms(held)
+    arms = [arm for arm in parts[which] if arm.model in shipped and arm not in known]
+    print(f"{len(arms)} of {len(parts[which])} arms to train; the others are on record, "
+          "or wait for models that are not shipped")  # fmt: skip
     for done, arm in enumerate(arms):
         start = time.perf_counter()
         accuracy = _accuracy(arm, config)
@@ -68,9 +69,7 @@ def train(config: Parameters, which: str) -> None:
 
 
 def _accuracy(arm: Arm, config: Parameters) -> float:
-    from saebook.papers.yang2024.records import accuracies
-
-    return float(accuracies(records_of(arm, config.settings))["accuracy"].mean())
+    return float(records.accuracies(records_of(arm, config.settings))["accuracy"].mean())
 
 
 def main() -> None:
@@ -85,7 +84,7 @@ def main() -> None:
         make_labels(full_tier())
     elif asked.what == "collect":
         held = kept_cells(full_tier())
-        path = records.write(held, records_dir() / records.FILE)
+        path = records.write(held, records_dir() / records.FILE, full_tier().settings.text)
         print(f"{len(records.held_arms(held))} arms, {len(held)} records in {path.name}")
         print(missing_arms(held, full_tier()).to_string())
     else:

@@ -14,7 +14,7 @@ EXAM_SIZE = sum(EXAM_COUNTS.values())
 BLOCKY = ("Blocked", "Blocked Curriculum", "Interleaved", "Interleaved Curriculum")
 """Orders that read the category."""
 AMPLIFIED_ORDERS = (RANDOM, "Curriculum", "Blocked")
-LABELS = ("none", "students", "models", "oracle", "permuted", "permuted again")
+LABELS = ("none", "students", "models", "oracle", "reversed", "permuted", "permuted again")
 CATEGORIES = ("given", "permuted", "clustered", "random")
 DECAYS = ("linear", "constant")
 SHOWINGS = ("once", "each block three times", "three epochs")
@@ -133,6 +133,7 @@ class Plan:
         model, arms = self.side_model, list[Arm]()
         for label in ("permuted", "permuted again"):
             arms += [self.arm(model, PREREQUISITE, o, label) for o in sorted(USES_DIFFICULTY)]
+        arms += [self.arm(model, PREREQUISITE, "Curriculum", "reversed")]
         arms += self.six(model, PREREQUISITE, decay="constant")
         arms += self.shuffles(model, PREREQUISITE, decay="constant")
         for found in ("clustered", "random"):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy import stats as scipy_stats
 
 from saebook.papers.yang2024 import audit, effects, tables
 from saebook.papers.yang2024.arms import AMPLIFIED_ORDERS, FREE, INTERFERENCE, PREREQUISITE
 from saebook.papers.yang2024.exams import Exam
 from saebook.papers.yang2024.orders import ORDERS, READINGS, order
 from saebook.papers.yang2024.rows import Evidence, amplified_grid
+from saebook.stats import holm, t_interval
 
 WORLD_ORDER = (FREE, PREREQUISITE, INTERFERENCE)
 
@@ -102,12 +104,8 @@ def cell_spread(held: Evidence) -> pd.DataFrame:
 
 def strategy_tests(held: Evidence, world: str) -> pd.DataFrame:
     """Each strategy's mean gain over runs with its t interval and Holm's p over the five."""
-    from scipy import stats as scipy_stats
-
-    from saebook.stats import holm
-
     gain = effects.gains(held.grid(world)).mean((1, 2))
-    found = [effects.over_seeds(runs) for runs in gain]
+    found = [t_interval(runs) for runs in gain]
     gain = gain.round(9)
     p = [
         float(scipy_stats.ttest_rel(runs, np.zeros_like(runs)).pvalue) if np.ptp(runs) else 1.0

@@ -16,7 +16,7 @@ class Parameters(ChapterParameters):
 
     tier: Literal["smoke", "testbed", "full"] = "testbed"
     """How large a run this is; the testbed tier reads the committed records."""
-    models: str = Field("gemma2-base-d64,gemma2-base", min_length=1)
+    models: str = Field("gemma2-base-d32,gemma2-base-d48,gemma2-base-d64,gemma2-base", min_length=1)
     """House models of the grid, smallest first, separated by commas."""
     side_model: str = Field("gemma2-base-d64", min_length=1)
     """House model of the side questions and of the amplified worlds."""

@@ -22,6 +22,8 @@ COLUMNS = (*FIELDS, "seed", "test", "n", "bits", "weights", "version")
 VERSION = 1
 """Raised whenever questions, training or scoring change."""
 FILE = "yang2024.records.parquet"
+SETTINGS = "settings"
+"""Attribute of a table of records: the settings that all its runs share, as text."""
 
 
 def rows_of(arm: Arm, seed: int, test: str, bits: np.ndarray, weights: str) -> dict[str, object]:
@@ -91,9 +93,10 @@ def select(records: pd.DataFrame, arms: Iterable[Arm]) -> pd.DataFrame:
     return records[[key in wanted for key in keys]]
 
 
-def write(records: pd.DataFrame, path: Path) -> Path:
-    """Write records as one parquet file, in a fixed order of rows."""
+def write(records: pd.DataFrame, path: Path, settings: str = "") -> Path:
+    """Write records as one parquet file, in a fixed order of rows, with their runs' settings."""
     ordered = records[list(COLUMNS)].sort_values([*FIELDS, "seed", "test"], ignore_index=True)
+    ordered.attrs = {SETTINGS: settings}
     temporary = path.with_name(f".{path.name}.part")
     ordered.to_parquet(temporary, index=False, compression="zstd")
     return temporary.replace(path)

@@ -10,9 +10,9 @@ import numpy as np
 
 from saebook.papers.yang2024 import effects
 from saebook.papers.yang2024.arms import FREE, INTERFERENCE, PREREQUISITE, Arm, Plan
-from saebook.papers.yang2024.effects import Floats, Table, over_seeds, resampled_seeds
+from saebook.papers.yang2024.effects import Floats, Table, resampled_seeds
 from saebook.papers.yang2024.records import MissingRecords
-from saebook.stats import Interval
+from saebook.stats import Interval, t_interval
 
 Row = dict[str, Any]
 CURRICULUM, BLOCKED, INTERLEAVED = 1, 2, 4
@@ -123,11 +123,11 @@ def interleaved_row(held: Evidence) -> Row:
     """K3: gain of Interleaved in the interference world, and its lead over the placebo."""
     grid, free = held.grid(INTERFERENCE), held.grid(FREE)
     parts = {
-        "gain": over_seeds(_mean(effects.gains(grid)[INTERLEAVED - 1])),
-        "lead over placebo": over_seeds(_mean(grid[INTERLEAVED] - _placebo(held))),
+        "gain": t_interval(_mean(effects.gains(grid)[INTERLEAVED - 1])),
+        "lead over placebo": t_interval(_mean(grid[INTERLEAVED] - _placebo(held))),
     }
     control = float(effects.gains(free)[INTERLEAVED - 1].mean())
-    over_blocked = over_seeds(_mean(grid[INTERLEAVED] - grid[BLOCKED]))
+    over_blocked = t_interval(_mean(grid[INTERLEAVED] - grid[BLOCKED]))
     return {
         **named(parts),
         "n": held.n_seeds,
@@ -143,7 +143,7 @@ def sweep_row(held: Evidence) -> Row:
     own, false = effects.sweeps(grid)[INTERLEAVED - 1], effects.sweeps(placebo)[0]
     some = effects.sweeps(held.grid(FREE)).any(0).mean()
     return {
-        **over_seeds(own - false)._asdict(),
+        **t_interval(own - false)._asdict(),
         "n": held.n_seeds,
         "controls": {"share_for_some_strategy_in_the_order_free_world": float(some)},
         "detail": {"share": float(own.mean()), "share_of_placebo": float(false.mean())},
@@ -156,7 +156,7 @@ def winners_row(held: Evidence) -> Row:
     own = effects.distinct_winners(held.grid(PREREQUISITE))
     free = effects.distinct_winners(held.grid(FREE))
     return {
-        **over_seeds(own - null)._asdict(),
+        **t_interval(own - null)._asdict(),
         "n": held.n_seeds,
         "controls": {
             "distinct_winners_minus_null_in_the_order_free_world": float(free.mean() - null)
@@ -198,7 +198,7 @@ def blocked_row(held: Evidence) -> Row:
     pooled = np.mean([_mean(gain) for gain in worlds.values()], axis=0)
     control = float(effects.gains(held.grid(INTERFERENCE))[BLOCKED - 1].mean())
     return {
-        **over_seeds(pooled)._asdict(),
+        **t_interval(pooled)._asdict(),
         "n": held.n_seeds,
         "controls": {"gain_in_the_interference_world": control},
         "detail": {world: float(gain.mean()) for world, gain in worlds.items()},

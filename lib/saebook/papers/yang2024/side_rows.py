@@ -9,9 +9,10 @@ import numpy as np
 
 from saebook.papers.yang2024 import effects
 from saebook.papers.yang2024.arms import FREE, INTERFERENCE, PREREQUISITE
-from saebook.papers.yang2024.effects import Floats, over_seeds
+from saebook.papers.yang2024.effects import Floats
 from saebook.papers.yang2024.rows import Evidence, Row, named
 from saebook.papers.yang2024.tables import CURRICULA
+from saebook.stats import t_interval
 
 INTERLEAVED_CURRICULUM, INTERLEAVED = 5, 4
 
@@ -30,9 +31,14 @@ def labels_row(held: Evidence) -> Row:
         )
         rivals = {"students": own - students, "permuted": own - first}
         nearest = min(rivals, key=lambda name: rivals[name].mean())
-        parts[order] = over_seeds(rivals[nearest])
+        parts[order] = t_interval(rivals[nearest])
         detail[order] = {name: float(gap.mean()) for name, gap in rivals.items()}
         placebo.append(float((first - second).mean()))
+    forward, backward = (
+        held.side(plan.arm(model, PREREQUISITE, "Curriculum", label))
+        for label in ("students", "reversed")
+    )
+    detail["easy to hard minus hard to easy"] = list(t_interval(forward - backward))
     return {
         **named(parts),
         "n": held.n_seeds,
@@ -50,7 +56,7 @@ def best_overall_row(held: Evidence) -> Row:
 
     worlds = {world: lead(world) for world in (PREREQUISITE, INTERFERENCE)}
     return {
-        **over_seeds(np.mean(list(worlds.values()), axis=0))._asdict(),
+        **t_interval(np.mean(list(worlds.values()), axis=0))._asdict(),
         "n": held.n_seeds,
         "controls": {"difference_in_the_order_free_world": float(lead(FREE).mean())},
         "detail": {world: float(gap.mean()) for world, gap in worlds.items()},
@@ -66,7 +72,7 @@ def large_row(held: Evidence) -> Row:
     )
     own = held.side(plan.arm(model, PREREQUISITE, "Curriculum", **large))
     return {
-        **over_seeds(own - random)._asdict(),
+        **t_interval(own - random)._asdict(),
         "n": held.n_seeds,
         "controls": {"gain_in_the_order_free_world": float((second - random).mean())},
         "detail": {"questions": plan.n_large, "accuracy": float(own.mean())},
@@ -97,7 +103,7 @@ def repetition_row(held: Evidence) -> Row:
         for show in ("once", "each block three times", "three epochs")
     )
     return {
-        **over_seeds(thrice - epochs)._asdict(),
+        **t_interval(thrice - epochs)._asdict(),
         "n": held.n_seeds,
         "controls": {"gain_by_three_epochs": float((epochs - once).mean())},
         "detail": {"repeated_minus_once": float((thrice - once).mean())},

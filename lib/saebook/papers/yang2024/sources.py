@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import pandas as pd
 
@@ -13,6 +14,7 @@ from saebook.papers.yang2024.parameters import Parameters
 from saebook.papers.yang2024.rows import Evidence
 from saebook.papers.yang2024.training import grid, kept, train_arm
 from saebook.paths import records_dir, results_dir
+from saebook.records import check_weights
 from saebook.testbed.house import load_house_model
 
 
@@ -32,28 +34,48 @@ def chapter_records(
     Raises:
         ValueError: Records of another version or of other weights.
     """
-    if config.tier != "testbed":
-        found = grid(config.plan.arms(), config.settings, watch)
-        if config.tier == "full":
-            records.write(found, results_dir() / records.FILE)
-        return found
+    if config.tier == "testbed":
+        path = records_dir() / records.FILE
+        if not path.is_file():
+            return pd.DataFrame(columns=list(records.COLUMNS))
+        held = records.read(path)
+        check_weights("yang2024", dict(zip(held["model"], held["weights"], strict=True)), _weights)
+        return held
+    held = recorded(config) if config.tier == "full" else None
+    found = grid(config.plan.arms(), config.settings, watch, held)
+    if config.tier == "full":
+        records.write(found, results_dir() / records.FILE, config.settings.text)
+    return found
+
+
+def recorded(config: Parameters) -> pd.DataFrame | None:
+    """Return the committed records that these settings and today's weights would give again.
+
+    Records of other settings or of a model whose weights have changed are left out.
+    """
     path = records_dir() / records.FILE
     if not path.is_file():
-        return pd.DataFrame(columns=list(records.COLUMNS))
+        return None
     held = records.read(path)
-    _check_weights(held)
-    return held
+    if held.attrs.get(records.SETTINGS) != config.settings.text:
+        return None
+    same = held["weights"] == held["model"].map(_weights)
+    return held[same].reset_index(drop=True)
 
 
 def kept_cells(config: Parameters) -> pd.DataFrame:
-    """Return the records that the cache holds of a plan, whole or not.
+    """Return the records of a plan that are committed or lie in the cache, whole or not.
 
     Raises:
         MissingRecords: There is none.
     """
-    found = [cell for arm in config.plan.arms() if (cell := kept(arm, config.settings)) is not None]
+    held = recorded(config)
+    known = set() if held is None else records.held_arms(held)
+    arms = [arm for arm in config.plan.arms() if arm not in known]
+    found = [] if held is None else [held]
+    found += [cell for arm in arms if (cell := kept(arm, config.settings)) is not None]
     if not found:
-        raise records.MissingRecords("the cache holds no cell of this plan; run `grid` first")
+        raise records.MissingRecords("no cell of this plan is on record; run `grid` first")
     return pd.concat(found, ignore_index=True)
 
 
@@ -71,14 +93,10 @@ def missing_arms(held: pd.DataFrame, config: Parameters) -> pd.Series:
     return pd.Series(lacking, dtype=object).value_counts().rename("arms without a record")
 
 
-def _check_weights(held: pd.DataFrame) -> None:
-    for name, weights in held[["model", "weights"]].drop_duplicates().itertuples(index=False):
-        now = load_house_model(str(name)).digest[:16]
-        if weights != now:
-            raise ValueError(
-                f"the records of {name} were made with weights {weights}, these are {now}; "
-                "run `make full NB=yang2024`"
-            )
+@lru_cache(maxsize=8)
+def _weights(model: str) -> str:
+    """Digest of a house model as it is now, 16 hexadecimal digits."""
+    return load_house_model(model).digest[:16]
 
 
 def trained_again(arm: Arm, held: pd.DataFrame, config: Parameters) -> pd.DataFrame:

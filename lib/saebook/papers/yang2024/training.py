@@ -20,7 +20,12 @@ from saebook.papers.yang2024.arms import EXAM_SIZE, FREE, PREREQUISITE, Arm
 from saebook.papers.yang2024.clusters import clustered_categories, stem
 from saebook.papers.yang2024.exams import Exam, ExamWorld, folds
 from saebook.papers.yang2024.labellers import shipped_difficulty
-from saebook.papers.yang2024.labels import oracle_difficulty, permuted, student_difficulty
+from saebook.papers.yang2024.labels import (
+    oracle_difficulty,
+    permuted,
+    reversed_difficulty,
+    student_difficulty,
+)
 from saebook.papers.yang2024.orders import READINGS, order, repeated
 from saebook.testbed import load_world
 from saebook.testbed.house import HouseModel, load_house_model, model_folder
@@ -46,6 +51,11 @@ class Settings:
     """Reading of the orders, a key of `READINGS`."""
     amplified_seeds: tuple[int, ...] = tuple(range(10))
     """Seeds of the positive controls."""
+
+    @property
+    def text(self) -> str:
+        """The settings as one line, by which records are known to be of these settings."""
+        return json.dumps(asdict(self), sort_keys=True)
 
     def seeds_of(self, arm: Arm) -> tuple[int, ...]:
         """Seeds of an arm's runs."""
@@ -97,6 +107,7 @@ def difficulty(sat: Sitting, label: str) -> np.ndarray:
         "students": lambda: student_difficulty(exam.depths, world.seed),
         "models": lambda: shipped_difficulty(world, exam),
         "oracle": lambda: oracle_difficulty(exam.depths),
+        "reversed": lambda: reversed_difficulty(student_difficulty(exam.depths, world.seed)),
         "permuted": lambda: permuted(shipped_difficulty(world, exam), 1),
         "permuted again": lambda: permuted(shipped_difficulty(world, exam), 2),
     }
@@ -187,6 +198,7 @@ def grid(
     arms: Sequence[Arm],
     settings: Settings,
     watch: Callable[[int, Arm], None] | None = None,
+    held: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return the records of all arms.
 
@@ -194,17 +206,20 @@ def grid(
         arms: What to train.
         settings: Shared by all.
         watch: Called with the number of arms done and the arm before each one.
+        held: Records of these settings; an arm that is among them is not trained again.
 
     Raises:
         ValueError: No arms.
     """
     if not arms:
         raise ValueError("there are no arms to train")
-    found = []
+    known = set() if held is None else records.held_arms(held)
+    found = [] if held is None else [records.select(held, [a for a in arms if a in known])]
     for done, arm in enumerate(arms):
         if watch is not None:
             watch(done, arm)
-        found.append(records_of(arm, settings))
+        if arm not in known:
+            found.append(records_of(arm, settings))
     return pd.concat(found, ignore_index=True)
 
 

@@ -22,7 +22,7 @@ from saebook.papers.zhang2026.features import Raw, read_stream, true_shift
 from saebook.papers.zhang2026.mixtures import mixed_items
 from saebook.papers.zhang2026.parameters import Parameters
 from saebook.papers.zhang2026.reinforce import reinforce
-from saebook.papers.zhang2026.selective import train_latents
+from saebook.papers.zhang2026.selective import matched_adapter, train_latents
 from saebook.papers.zhang2026.worlds import Kind
 from saebook.subjects import Subject
 from saebook.testbed.lexicon import DOMAINS
@@ -46,7 +46,7 @@ class Cell:
     seed: int
     """Draws the items, their order and what else is random."""
     variant: str = "sft"
-    """sft, rl, mix-<ratio> or latents-<K>-<which>; `before` for the untouched model."""
+    """sft, rl, mix-<ratio>, latents-<K>-<which> or lora-<K>; `before` for the untouched model."""
 
     @property
     def key(self) -> str:
@@ -85,8 +85,13 @@ def trained(cell: Cell, subject: Subject, world: World, config: Parameters, help
         items += mixed_items(subject, world, help, len(items), cell.seed)
     elif cell.variant.startswith("latents-"):
         return train_latents(subject, items, schedule_of(config), help, cell.seed)
+    elif cell.variant.startswith("lora-"):
+        lora = matched_adapter(subject, int(cell.variant.removeprefix("lora-")))
+        return fine_tune(
+            subject.model, items, schedule_of(config), order, seed=cell.seed, lora=lora
+        )
     elif cell.variant != "sft":
-        raise ValueError(f"unknown variant {cell.variant!r}; known: sft, rl, mix-, latents-")
+        raise ValueError(f"unknown variant {cell.variant!r}; known: sft, rl, mix-, latents-, lora-")
     return fine_tune(subject.model, items, schedule_of(config), order, seed=cell.seed)
 
 

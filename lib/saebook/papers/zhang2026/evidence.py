@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student_t
 
 from saebook.papers.zhang2026 import sts
 from saebook.papers.zhang2026.cells import Cell
@@ -49,8 +48,8 @@ class Evidence:
         return self.records.vector(self.family, f"profile/{world}/{layer}/{name}/{score}", True)
 
     def chosen(self, change: np.ndarray) -> np.ndarray:
-        """Return the smallest set of latents with the configured share of the change."""
-        return sts.top(change, sts.n_by_share(change, self.config.share_of_change))
+        """Return the set of latents that is scored, see `sts.smallest_set`."""
+        return sts.smallest_set(change, self.config.share_of_change)
 
     def scores(
         self,
@@ -132,19 +131,3 @@ def widened(values: np.ndarray) -> dict[str, float]:
         "low": float(min(low, estimate)),
         "high": float(max(high, estimate)),
     }
-
-
-def mean_interval(values: Sequence[float]) -> dict[str, float]:
-    """Return the mean of independent values with Student's 95 % interval.
-
-    Not a bootstrap: a few seeds resampled give intervals that are far too narrow.
-
-    Raises:
-        ValueError: Fewer than two values have no interval.
-    """
-    held = np.asarray(values, dtype=float)
-    if len(held) < 2:
-        raise ValueError(f"{len(held)} value has no interval; at least two are needed")
-    reach = student_t.ppf(0.975, len(held) - 1) * held.std(ddof=1) / np.sqrt(len(held))
-    mean = float(held.mean())
-    return {"estimate": mean, "low": mean - float(reach), "high": mean + float(reach)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 
 from saebook.finetune import Item, Question, answer_item, score
 from saebook.papers.zhang2026.worlds import (
@@ -119,8 +118,3 @@ def target_exam(world: World, kind: Kind, source: str, n: int, seed: int) -> lis
     skill = changed_skill(source)
     own = [p for p in drawn if p.skill == skill][:n]
     return [(p, p.closed if kind == "format" else p.opened) for p in own]
-
-
-def without_answer(problem: Problem, at: int) -> Problem:
-    """Return the problem cut before the word that is asked for."""
-    return replace(problem, words=problem.words[:at])

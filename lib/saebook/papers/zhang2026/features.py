@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,8 +137,3 @@ def profile(bare: Stream, shown: Stream, layer: int, sae: Any) -> dict[str, Tens
 def true_shift(before: Stream, after: Stream, layer: int, sae: Any) -> Tensor:
     """Return the mean squared change [d_sae] over all tokens of the same text, two models."""
     return (sae.encode(after.acts[layer]) - sae.encode(before.acts[layer])).square().mean(0)
-
-
-def over_saes(function: Any, bare: Stream, shown: Stream, saes: Mapping[Key, Any]) -> dict:
-    """Apply `changes` or `profile` to several SAEs of one pair of streams, by their keys."""
-    return {key: function(bare, shown, key[0], sae) for key, sae in saes.items()}

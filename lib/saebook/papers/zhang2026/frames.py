@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from saebook.papers.zhang2026 import audit
+from saebook.papers.zhang2026 import audit, sts
 from saebook.papers.zhang2026.baselines import strength
 from saebook.papers.zhang2026.cells import TARGET
 from saebook.papers.zhang2026.evidence import Evidence
@@ -15,10 +15,12 @@ from saebook.papers.zhang2026.grid import LATENT_COUNTS
 from saebook.papers.zhang2026.rows import MAIN, baseline_pairs, details, rank_sets
 from saebook.papers.zhang2026.rows_latents import mixture_losses
 from saebook.papers.zhang2026.saes import DEPTHS, SPARSITIES
-from saebook.papers.zhang2026.sts import leave_one_out
 from saebook.papers.zhang2026.worlds import Kind, relatedness
 from saebook.stats import pearson
 from saebook.testbed.lexicon import DOMAINS
+
+SET_SIZES = (1, sts.LEAST, *LATENT_COUNTS)
+"""Numbers of latents whose scores stand beside one another."""
 
 
 def published_fan() -> pd.DataFrame:
@@ -37,7 +39,7 @@ def fan(evidence: Evidence, kind: Kind, sources: Sequence[str]) -> pd.DataFrame:
     rows = []
     for source, (x, size) in evidence.pairs(kind, sources).items():
         rows.append((source, "", pearson(x, size)))
-        rows += [(source, d, r) for d, r in zip(DOMAINS, leave_one_out(x, size), strict=True)]
+        rows += [(source, d, r) for d, r in zip(DOMAINS, sts.leave_one_out(x, size), strict=True)]
     return pd.DataFrame(rows, columns=pd.Index(["group", "left_out", "r"]))
 
 
@@ -99,21 +101,19 @@ def ablation_frame(evidence: Evidence) -> dict[str, pd.DataFrame]:
 
 
 def choices_frame(evidence: Evidence, sources: Sequence[str] = MAIN) -> pd.DataFrame:
-    """Return r by source under the choices the paper leaves open: which latents, which score."""
-    from saebook.papers.zhang2026 import sts
+    """Return r by source under the choices the paper leaves open: which latents, which score.
 
+    Columns source, pairing, latents (how many are scored), score, r.
+    """
     rows = []
     for source, (_, size) in evidence.pairs("skill", sources).items():
-        change = evidence.change("skill", source)
-        n_share, n_ratio = len(evidence.chosen(change)), sts.n_by_ratio(len(change))
         for pairing in ("aligned", "masked", "last", "unaligned"):
-            other = evidence.change("skill", source, pairing)
-            for rule, n in (("share of change", n_share), ("paper's ratio", n_ratio)):
+            change = evidence.change("skill", source, pairing)
+            for n in SET_SIZES:
                 for score in ("ICL", "act", "squared"):
-                    x = evidence.scores("skill", source, score, chosen=sts.top(other, n))
-                    r = pearson(x, size) if np.ptp(x) else 0.0
-                    rows.append((source, pairing, f"{rule} ({n})", score, r))
-    columns = pd.Index(["source", "pairing", "set", "score", "r"])
+                    x = evidence.scores("skill", source, score, chosen=sts.top(change, n))
+                    rows.append((source, pairing, n, score, pearson(x, size) if np.ptp(x) else 0.0))
+    columns = pd.Index(["source", "pairing", "latents", "score", "r"])
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -128,12 +128,21 @@ def mixture_frame(evidence: Evidence) -> pd.DataFrame:
 
 
 def selective_frame(evidence: Evidence) -> pd.DataFrame:
-    """Return target accuracy after training chosen latents: condition, seed, value (percent)."""
+    """Return target accuracy after training chosen latents: condition, seed, value (percent).
+
+    Beside them an adapter with as many parameters, and the whole model.
+    """
+    variants = {
+        f"{which}\nK = {count}": f"latents-{count}-{which}"
+        for which in ("foreseen", "matched", "matched2")
+        for count in LATENT_COUNTS
+    }
+    variants |= {f"adapter\nas {count}": f"lora-{count}" for count in LATENT_COUNTS}
+    variants["all\nweights"] = "sft"
     rows = []
-    for which in ("foreseen", "matched", "matched2"):
-        for count in LATENT_COUNTS:
-            for cell in evidence.cells("skill", MAIN[:1], f"latents-{count}-{which}"):
-                bits = evidence.records.bits(cell, TARGET)
-                if bits is not None:
-                    rows.append((f"{which}\nK = {count}", cell.seed, 100 * bits.mean()))
+    for label, variant in variants.items():
+        for cell in evidence.cells("skill", MAIN[:1], variant):
+            bits = evidence.records.bits(cell, TARGET)
+            if bits is not None:
+                rows.append((label, cell.seed, 100 * bits.mean()))
     return pd.DataFrame(rows, columns=pd.Index(["condition", "seed", "value"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from saebook.papers.zhang2026.vectors import (
 )
 from saebook.papers.zhang2026.worlds import SOURCES, Kind
 from saebook.paths import results_dir
+from saebook.records import check_weights
 from saebook.testbed.lexicon import DOMAINS
 
 log = logging.getLogger(__name__)
@@ -46,27 +47,30 @@ N_SEEDS = 5
 
 def plan(n_seeds: int = N_SEEDS) -> list[Cell]:
     """Return the cells of record, the most needed first; a run may stop anywhere."""
-    gemma = FAMILIES[0]
-    cells: list[Cell] = []
-    for seed in range(n_seeds):
-        cells += [Cell("skill", gemma, source, seed) for source in MAIN]
-        cells += [Cell("format", gemma, source, seed) for source in MAIN]
-        cells += [Cell("null", gemma, MAIN[0], seed), Cell("signed", gemma, MAIN[0], seed)]
-        cells += [Cell("skill", gemma, MAIN[0], seed, "rl")]
-        for count in LATENT_COUNTS:
-            latents = [f"latents-{count}-{which}" for which in WHICH]
-            cells += [Cell("skill", gemma, MAIN[0], seed, variant) for variant in latents]
-        cells += [Cell("skill", gemma, MAIN[0], seed, mix) for mix in MIXES]
-        cells += [Cell("skill", gemma, source, seed) for source in SOURCES if source not in MAIN]
-        cells += [Cell("skill", family, MAIN[0], seed) for family in FAMILIES[1:]]
-        cells += [Cell("format", gemma, source, seed) for source in SOURCES if source not in MAIN]
+    gemma, source = FAMILIES[0], MAIN[0]
     kinds: tuple[Kind, ...] = ("skill", "format", "signed")
-    before = [Cell(kind, gemma, MAIN[0], 0, "before") for kind in kinds]
-    before += [Cell("skill", family, MAIN[0], 0, "before") for family in FAMILIES[1:]]
-    return before + cells
+    cells = [Cell(kind, gemma, source, 0, "before") for kind in kinds]
+    cells += [Cell("skill", family, source, 0, "before") for family in FAMILIES[1:]]
+    for seed in range(n_seeds):
+        cells += [Cell(kind, gemma, own, seed) for kind in kinds[:2] for own in MAIN]
+        cells += [Cell("null", gemma, source, seed), Cell("signed", gemma, source, seed)]
+        cells += [Cell("skill", family, source, seed) for family in FAMILIES[1:]]
+        cells += [Cell("skill", gemma, source, seed, "rl")]
+        cells += [Cell("skill", gemma, source, seed, f"lora-{count}") for count in LATENT_COUNTS]
+        cells += [Cell("skill", gemma, source, seed, mix) for mix in MIXES]
+    others = [own for own in SOURCES if own not in MAIN]
+    for kind in kinds[:2]:
+        cells += [Cell(kind, gemma, own, seed) for seed in range(n_seeds) for own in others]
+    latents = [f"latents-{count}-{which}" for count in LATENT_COUNTS for which in WHICH]
+    cells += [Cell("skill", gemma, source, s, one) for s in range(n_seeds) for one in latents]
+    return cells
 
 
-def vector_parts(family: str) -> Iterator[tuple[str, Kind, str]]:
+Part = tuple[str, Kind, str]
+"""What is read, in which world, and for which source."""
+
+
+def vector_parts(family: str) -> Iterator[Part]:
     """Yield (part, kind, source) of everything to be read off a family before fine-tuning."""
     main = family == FAMILIES[0]
     kinds: tuple[Kind, ...] = ("skill", "format", "signed") if main else ("skill",)
@@ -80,12 +84,42 @@ def vector_parts(family: str) -> Iterator[tuple[str, Kind, str]]:
         yield "further", kind, ""
 
 
-def vectors(store: Store, family: str, part: tuple[str, Kind, str]) -> Arrays:
-    """Return one part of a family's vectors, from the store or measured now."""
-    return store.get(family, f"vectors/{'/'.join(part)}", lambda: _measure(store, family, part))
+def vectors(store: Store, family: str, part: Part, run: bool = True) -> Arrays:
+    """Return one part of a family's vectors: of record, from the cache, or measured now.
+
+    Args:
+        store: Where they are kept.
+        family: House model.
+        part: As `vector_parts` yields it.
+        run: Whether to measure what is nowhere; otherwise nothing is returned of it.
+    """
+    held = store.of_record(family)
+    if held is not None:
+        layer = str(store.config.layer)
+        prefixes, sign = _names_of(part, layer)
+        found = held.named(family, prefixes)
+        if any(sign(name) for name in found):
+            return found
+    make = (lambda: _measure(store, family, part)) if run else None
+    return store.get(family, f"vectors/{'/'.join(part)}", make)
 
 
-def _measure(store: Store, family: str, part: tuple[str, Kind, str]) -> Arrays:
+def _names_of(part: Part, layer: str) -> tuple[tuple[str, ...], Callable[[str], bool]]:
+    """Return how the names of a part begin, and by which name records are known to hold it."""
+    what, kind, source = part
+    if what == "profiles":
+        begin = (f"profile/{kind}/", f"length/{kind}", f"moment/{kind}")
+        return begin, lambda name: name == f"length/{kind}"
+    if what == "source":
+        begin = tuple(f"{q}/{kind}/{source}" for q in ("change", "axes", "similarity"))
+        return begin, lambda name: name == f"similarity/{kind}/{source}"
+    if what == "gradients":
+        return (f"gradient/{kind}/",), lambda name: True
+    begin = (f"profile/{kind}/", f"change/{kind}/")
+    return begin, lambda name: name.startswith(begin[0]) and name.split("/")[2] != layer
+
+
+def _measure(store: Store, family: str, part: Part) -> Arrays:
     what, kind, source = part
     config, subject, world = store.of(family), store.subject(family), store.world
     if what == "gradients":
@@ -106,9 +140,11 @@ def _measure(store: Store, family: str, part: tuple[str, Kind, str]) -> Arrays:
     return {**held, f"similarity/{kind}/{source}": similarity}
 
 
-def cell_arrays(store: Store, cell: Cell) -> Arrays:
-    """Return one cell's arrays, from the store or run now."""
-    return store.get(cell.family, cell.key, lambda: _run(store, cell))
+def cell_arrays(store: Store, cell: Cell, run: bool = True) -> Arrays:
+    """Return one cell's arrays: of record, from the cache, or run now if `run` says so."""
+    held = store.of_record(cell.family)
+    found = {} if held is None else held.cell(cell)
+    return found or store.get(cell.family, cell.key, (lambda: _run(store, cell)) if run else None)
 
 
 def _run(store: Store, cell: Cell) -> Arrays:
@@ -124,6 +160,8 @@ def _run(store: Store, cell: Cell) -> Arrays:
     saes = load_all([spec_of(config)])
     if cell.variant.startswith("latents-"):
         names, help, saes = (TARGET,), _latents(store, cell), {}
+    if cell.variant.startswith("lora-"):
+        names, saes = (TARGET,), {}
     if cell.variant.startswith("mix-"):
         shares = proportions(endangered(store, cell.family, cell.source))
         help, saes = shares[cell.variant], {}
@@ -151,7 +189,7 @@ def endangered(store: Store, family: str, source: str) -> dict[str, float]:
     config = store.of(family)
     at, name = name_of(spec_of(config))
     change = foreseen(store, Cell("skill", family, source, 0))
-    chosen = sts.top(change, sts.n_by_share(change, config.share_of_change))
+    chosen = sts.smallest_set(change, config.share_of_change)
     held = vectors(store, family, ("profiles", "skill", ""))
     scores: dict[str, float] = dict(
         zip(DOMAINS, sts.sts(held[f"profile/skill/{at}/{name}/ICL"], chosen), strict=True)
@@ -207,32 +245,37 @@ def collect(store: Store, run: bool, planned: list[Cell] | None = None) -> Recor
     cells = plan() if planned is None else planned
     families = sorted({cell.family for cell in cells})
     layer, sae = name_of(spec_of(store.config))
-    parts = [(family, part) for family in families for part in vector_parts(family)]
-    if run:
-        made = [(cell, cell_arrays(store, cell)) for cell in cells]
-        read = [(family, vectors(store, family, part)) for family, part in parts]
-    else:
-        made = [(cell, store.get(cell.family, cell.key)) for cell in cells]
-        read = [(f, store.get(f, f"vectors/{'/'.join(part)}")) for f, part in parts]
+    made = [(cell, cell_arrays(store, cell, run)) for cell in cells]
     held: dict[str, Arrays] = {family: {} for family in families}
-    for family, arrays in read:
-        held[family] = of_record(arrays, layer, sae) | held[family]  # the first part counts
-    return tables(made, list(held.items()))
+    for family in families:
+        for part in vector_parts(family):
+            read = of_record(vectors(store, family, part, run), family, layer, sae)
+            held[family] = read | held[family]  # the first part counts
+    return tables(made, list(held.items()), {f: store.made_on(f) for f in families})
 
 
-def of_record(arrays: Arrays, layer: int, sae: str) -> Arrays:
-    """Return what rows are computed from: further quantities are kept of one SAE only.
+def of_record(arrays: Arrays, family: str, layer: int, sae: str) -> Arrays:
+    """Return what rows are computed from.
+
+    Of the main family: scores and changes of every SAE, further quantities of the default SAE and
+    of raw dimensions at the default layer. Of the others: what C5 reads.
 
     Args:
         arrays: By name.
-        layer: Layer at which everything is kept, of the default SAE and of raw dimensions.
+        family: House model.
+        layer: Default layer.
         sae: Name of the default SAE.
     """
-    kept = {(str(layer), sae), (str(layer), "raw")}
+    whole = {(str(layer), sae), (str(layer), "raw")} if family == FAMILIES[0] else set()
     held = {}
     for name, array in arrays.items():
-        *_, at, which, quantity = name.split("/") if name.count("/") > 3 else ("", "", "", "")
-        if not at or (at, which) in kept or quantity in ("act", "ICL", "aligned"):
+        what, kind, *_ = name.split("/")
+        at, which, quantity = name.split("/")[-3:] if name.count("/") > 3 else ("", "", "")
+        if what in ("axes", "moment"):
+            wanted = family == FAMILIES[0] and kind == "skill"
+        else:
+            wanted = not at or (at, which) in whole or quantity in ("act", "ICL", "aligned")
+        if wanted:
             held[name] = array
     return held
 
@@ -242,12 +285,24 @@ def records_of(config: Parameters) -> Records:
 
     Raises:
         FileNotFoundError: There are no records and the tier does not make them.
+        ValueError: The records were made with other weights.
     """
     if config.tier != "full":
-        return Records.load()
-    found = collect(Store(config), run=True)
+        held, family = Records.load(), config.model_name
+        made_with = {family: held.made_on.get(family, "unknown").split("/")[0]}
+        check_weights("zhang2026", made_with, Store(config).weights)
+        return held
+    found = collect(opened(config), run=True)
     found.save(results_dir())
     return found
+
+
+def opened(config: Parameters) -> Store:
+    """Return the store of a set of parameters, which knows the numbers of record if there are."""
+    try:
+        return Store(config, records=Records.load())
+    except FileNotFoundError:
+        return Store(config)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -258,31 +313,21 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    store = Store(Parameters.checked({"tier": "full"}))
+    store = opened(Parameters.checked({"tier": "full"}))
+    parts = [(family, part) for family in FAMILIES for part in vector_parts(family)]
+    jobs = [
+        *((lambda run, f=f, p=p: vectors(store, f, p, run), f"{f} {p}") for f, p in parts),
+        *((lambda run, c=c: cell_arrays(store, c, run), c.key) for c in plan()),
+    ]
     end = time.monotonic() + 60 * options.minutes
-    for job in jobs():
+    for get, name in jobs:
         if time.monotonic() > end:
             break
-        if isinstance(job, Cell):
-            cell_arrays(store, job)
-            log.info("%s", job.key)
-        else:
-            vectors(store, *job)
-            log.info("%s: %s", job[0], " ".join(job[1]))
+        if not get(False):
+            get(True)
+            log.info("%s", name)
     if options.save:
         collect(store, run=False).save(Path(options.save))
-
-
-def jobs() -> Iterator[Cell | tuple[str, tuple[str, Kind, str]]]:
-    """Yield cells and vectors in the order in which they are most needed."""
-    cells, parts = plan(), [(f, part) for f in FAMILIES for part in vector_parts(f)]
-    costly = [(f, part) for f, part in parts if part[0] == "further" or f != FAMILIES[0]]
-    yield from cells[:12]
-    yield from (job for job in parts if job not in costly)
-    first = [cell for cell in cells[12:] if cell.seed == 0]
-    yield from first
-    yield from costly
-    yield from (cell for cell in cells[12:] if cell.seed > 0)
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ def live_scores(subject: Subject, world: World, sae: HouseSAE, config: Parameter
     held = source_changes(subject, world, "skill", config.source, saes, config)
     change = held[f"change/skill/{config.source}/{config.layer}/{name}/aligned"]
     profiles = domain_profiles(subject, world, "skill", saes, config)
-    chosen = sts.top(change, sts.n_by_share(change, config.share_of_change))
+    chosen = sts.smallest_set(change, config.share_of_change)
     return sts.sts(profiles[f"profile/skill/{config.layer}/{name}/ICL"], chosen)
 
 

@@ -1,8 +1,8 @@
-"""The numbers of record: every item's bit and every vector, as two tidy tables."""
+"""The numbers of record: every item's bit and every vector, as two tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -10,12 +10,15 @@ import numpy as np
 import pandas as pd
 
 from saebook.papers.zhang2026.cells import Cell
-from saebook.papers.zhang2026.parameters import Parameters
 from saebook.papers.zhang2026.worlds import Kind
 from saebook.paths import records_dir
 from saebook.testbed.lexicon import DOMAINS
 
 ITEMS, VECTORS = "zhang2026.items.parquet", "zhang2026.vectors.parquet"
+MADE_ON = "made_on"
+Arrays = dict[str, np.ndarray]
+BY_DOMAIN = ("profile/", "moment/")
+"""How the names of matrices with a row a domain begin."""
 CELL = ["kind", "family", "source", "seed", "variant"]
 
 
@@ -23,12 +26,16 @@ class Records:
     """What the grid gave, by cell and by name.
 
     `items` has columns kind, family, source, seed, variant, exam, item, right; `vectors` has
-    family, name, row, value (rows of a matrix follow one another).
+    family, name, values (float16, rows of a matrix follow one another).
     """
 
-    def __init__(self, items: pd.DataFrame, vectors: pd.DataFrame) -> None:
+    def __init__(
+        self, items: pd.DataFrame, vectors: pd.DataFrame, made_on: Mapping[str, str] | None = None
+    ) -> None:
         self.items = items
         self.vectors = vectors
+        self.made_on = dict(made_on or {})
+        """By family: what its numbers depend on beside the code, as `Store.made_on` gives it."""
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Records:
@@ -43,13 +50,16 @@ class Records:
             raise FileNotFoundError(
                 f"no {', '.join(missing)} in {at}; `make full NB=zhang2026` writes them"
             )
-        return cls(pd.read_parquet(at / ITEMS), pd.read_parquet(at / VECTORS))
+        items, vectors = (pd.read_parquet(at / name) for name in (ITEMS, VECTORS))
+        return cls(items, vectors, items.attrs.get(MADE_ON))
 
     def save(self, folder: Path) -> None:
         """Write both tables."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.items.to_parquet(folder / ITEMS, index=False, compression="zstd")
-        self.vectors.to_parquet(folder / VECTORS, index=False, compression="zstd")
+        for name, table in ((ITEMS, self.items), (VECTORS, self.vectors)):
+            told = table.copy(deep=False)
+            told.attrs = {MADE_ON: self.made_on}
+            told.to_parquet(folder / name, index=False, compression="zstd")
 
     @cached_property
     def _bits(self) -> dict[tuple, np.ndarray]:
@@ -58,8 +68,8 @@ class Records:
 
     @cached_property
     def _vectors(self) -> dict[tuple[str, str], np.ndarray]:
-        groups = self.vectors.groupby(["family", "name"], observed=True, sort=False)["value"]
-        return {key: values.to_numpy(np.float64) for key, values in groups}  # type: ignore[misc]
+        rows = self.vectors[["family", "name", "values"]].itertuples(index=False, name=None)
+        return {(family, name): values.astype(np.float64) for family, name, values in rows}
 
     def bits(self, cell: Cell, exam: str) -> np.ndarray | None:
         """Return an exam's bits after a cell, or None if it was not run."""
@@ -125,10 +135,32 @@ class Records:
         """Return the true shift [d_sae] after a cell, or None."""
         return self._vectors.get((cell.family, f"cell/{cell.key}/shift/{layer}/{sae}"))
 
+    def cell(self, cell: Cell) -> Arrays:
+        """Return all arrays of a cell as `run_cell` gave them, none if it was not run."""
+        named = tuple(getattr(cell, name) for name in CELL)
+        bits = {f"bits/{key[-1]}": held for key, held in self._bits.items() if key[:-1] == named}
+        prefix = f"cell/{cell.key}/"
+        return bits | {
+            name.removeprefix(prefix): values
+            for name, values in self.named(cell.family, (prefix,)).items()
+        }
+
+    def named(self, family: str, prefixes: tuple[str, ...]) -> Arrays:
+        """Return a family's vectors whose name begins with one of the prefixes, by name.
+
+        Those that have a row a domain are given so, [14, n].
+        """
+        return {
+            name: values.reshape(len(DOMAINS), -1) if name.startswith(BY_DOMAIN) else values
+            for (own, name), values in self._vectors.items()
+            if own == family and name.startswith(prefixes)
+        }
+
 
 def tables(
-    cells: Iterable[tuple[Cell, dict[str, np.ndarray]]],
-    vectors: Iterable[tuple[str, dict[str, np.ndarray]]],
+    cells: Iterable[tuple[Cell, Arrays]],
+    vectors: Iterable[tuple[str, Arrays]],
+    made_on: Mapping[str, str] | None = None,
 ) -> Records:
     """Make the tables of record from arrays by cell and by family."""
     items, values = [], []
@@ -137,13 +169,14 @@ def tables(
             if name.startswith("bits/"):
                 items.append(_bit_rows(cell, name.removeprefix("bits/"), array))
             else:
-                values.append(_vector_rows(cell.family, f"cell/{cell.key}/{name}", array))
+                values.append((cell.family, f"cell/{cell.key}/{name}", _flat(array)))
     for family, arrays in vectors:
-        values += [_vector_rows(family, name, array) for name, array in arrays.items()]
+        values += [(family, name, _flat(array)) for name, array in arrays.items()]
     categories = ["kind", "family", "source", "variant", "exam"]
     return Records(
         pd.concat(items, ignore_index=True).astype(dict.fromkeys(categories, "category")),
-        pd.concat(values, ignore_index=True).astype(dict.fromkeys(["family", "name"], "category")),
+        pd.DataFrame(values, columns=pd.Index(["family", "name", "values"])),
+        made_on,
     )
 
 
@@ -152,19 +185,19 @@ def _bit_rows(cell: Cell, exam: str, bits: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({**named, "exam": exam, "item": np.arange(len(bits)), "right": bits})
 
 
-def _vector_rows(family: str, name: str, array: np.ndarray) -> pd.DataFrame:
-    flat = array.reshape(-1).astype(np.float32)
-    return pd.DataFrame(
-        {"family": family, "name": name, "row": np.arange(len(flat)), "value": flat}
-    )
+def _flat(array: np.ndarray) -> np.ndarray:
+    """Array as a row of the table, float16.
+
+    Raises:
+        ValueError: A value is too large for float16.
+    """
+    flat = array.reshape(-1).astype(np.float16)
+    if not np.isfinite(flat).all():
+        raise ValueError(f"a vector reaches {np.abs(array).max():g}; float16 ends at 65504")
+    return flat
 
 
 def missing(records: Records, planned: Iterable[Cell]) -> list[Cell]:
     """Return the planned cells that the records do not hold."""
     held = set(records.items[CELL].drop_duplicates().itertuples(index=False, name=None))
     return [c for c in planned if (c.kind, c.family, c.source, c.seed, c.variant) not in held]
-
-
-def sizes_agree(records: Records, config: Parameters) -> bool:
-    """Return whether the records were made with as many exam items as the parameters say."""
-    return bool(records.items["item"].max() + 1 == config.n_exam)

@@ -8,11 +8,11 @@ import numpy as np
 
 from saebook.papers.zhang2026 import sts
 from saebook.papers.zhang2026.cells import TARGET, Cell
-from saebook.papers.zhang2026.evidence import Evidence, mean_interval, widened
+from saebook.papers.zhang2026.evidence import Evidence, widened
 from saebook.papers.zhang2026.grid import LATENT_COUNTS
 from saebook.papers.zhang2026.rows import MAIN, Row
 from saebook.papers.zhang2026.worlds import SOURCES
-from saebook.stats import pearson
+from saebook.stats import pearson, t_interval
 from saebook.testbed.lexicon import DOMAINS
 
 TAUGHT = 5.0
@@ -29,9 +29,8 @@ def _parts(named: dict[str, dict[str, float]]) -> Row:
 def _concentrations(evidence: Evidence, cell: Cell) -> tuple[float, float] | None:
     layer, name = evidence.default
     found = []
-    share = sts.n_by_ratio(len(evidence.change("skill", cell.source))) / len(
-        evidence.change("skill", cell.source)
-    )
+    width = len(evidence.change("skill", cell.source))
+    share = sts.n_by_ratio(width) / width
     for sae in (name, "raw"):
         shift = evidence.records.shift(cell, layer, sae)
         if shift is None:
@@ -49,8 +48,8 @@ def concentration_row(evidence: Evidence) -> Row | None:
     if len(pairs) < 2 or not still:
         return None
     parts = {
-        "share": mean_interval([a for a, _ in pairs]),
-        "lead over raw": mean_interval([a - b for a, b in pairs]),
+        "share": t_interval([a for a, _ in pairs])._asdict(),
+        "lead over raw": t_interval([a - b for a, b in pairs])._asdict(),
     }
     control = float(np.mean([a for a, _ in still]))
     return {
@@ -81,7 +80,7 @@ def overlap_row(evidence: Evidence) -> Row | None:
     key = "overlap_with_demonstrations_of_an_unrelated_domain_minus_own"
     chance = sts.OVERLAP_TOP / len(evidence.change("skill", MAIN[0]))
     return {
-        **mean_interval(leads),
+        **t_interval(leads)._asdict(),
         "n": len(leads),
         "controls": {key: float(np.mean(unrelated))},
         "detail": {"overlap": float(np.mean(own)), "chance": chance},
@@ -101,7 +100,7 @@ def zeroing_row(evidence: Evidence) -> Row | None:
     matched = np.mean([b for name, b in bits.items() if name.startswith("matched")], axis=0)
     costs = {name: float((bits["none"] - b).mean()) for name, b in bits.items()}
     return {
-        **mean_interval((matched - bits["shifted"]).tolist()),
+        **t_interval(matched - bits["shifted"])._asdict(),
         "n": len(matched),
         "controls": {
             "loss_difference_of_two_matched_random_sets": costs["matched 0"] - costs["matched 1"]
@@ -153,8 +152,8 @@ def mixture_row(evidence: Evidence) -> Row | None:
     equal = [held["mix-equal"][s][0] for s in seeds]
     control = equal[0] - equal[1]
     parts = {
-        "against equal shares": mean_interval(lead),
-        "cost on target": mean_interval(cost),
+        "against equal shares": t_interval(lead)._asdict(),
+        "cost on target": t_interval(cost)._asdict(),
     }
     return {
         **_parts(parts),
@@ -178,7 +177,7 @@ def selective_row(evidence: Evidence) -> Row | None:
             return None
         n = len(seeds)
         lead = [held["foreseen"][s] - held["matched"][s] for s in seeds]
-        parts[label] = mean_interval(lead)
+        parts[label] = t_interval(lead)._asdict()
         between += [held["matched"][s] - held["matched2"][s] for s in seeds]
     return {
         **_parts(parts),
@@ -213,7 +212,7 @@ def reinforced_row(evidence: Evidence) -> Row | None:
         (evidence.scores("skill", source), sizes),
     ]
     sft, rl = overlaps["sft"], overlaps["rl"]
-    drop = mean_interval([a - b for a, b in zip(sft, rl, strict=False)])
+    drop = t_interval([a - b for a, b in zip(sft, rl, strict=False)])._asdict()
     parts = {"correlation": evidence.interval(pairs, lambda r: r[0] - r[1]), "overlap": drop}
     control = sft[0] - sft[1]
     return {
@@ -244,7 +243,7 @@ def pairing_row(evidence: Evidence) -> Row | None:
         moment = sts.overlap(change["unaligned"], change["second_moment"])
         detail.setdefault("unaligned and second moment", []).append(moment)
     return {
-        **mean_interval(both),
+        **t_interval(both)._asdict(),
         "n": len(both),
         "controls": {"overlap_of_two_aligned_halves": float(np.mean(halves))},
         "detail": {name: float(np.mean(values)) for name, values in detail.items()},

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from saebook.finetune import Diverged, FineTuned, Item, Schedule, Shuffle, ordered
+from saebook.finetune import Diverged, FineTuned, Item, LoRA, Schedule, Shuffle, ordered
+from saebook.finetune.adapters import linear_names
 from saebook.finetune.loop import loss_bound, train_named
 from saebook.subjects import Subject, block_tensor, with_block_tensor
 
@@ -62,6 +63,26 @@ def train_latents(
     if failed is not None:
         raise Diverged(len(losses), failed, loss_bound(model), schedule.lr, found)
     return found
+
+
+def matched_adapter(subject: Subject, n_latents: int) -> LoRA:
+    """Return an adapter with about as many parameters as the writers of n latents have.
+
+    It sits on the layers that write attention's output into the residual stream, at every block.
+
+    Raises:
+        ValueError: Even rank 1 has more than twice the parameters.
+    """
+    wanted = n_latents * subject.d_model
+    a_rank = sum(
+        sum(subject.model.get_submodule(name).weight.shape)
+        for name in linear_names(subject.model)
+        if name.endswith("o_proj")
+    )
+    if a_rank > 2 * wanted:
+        raise ValueError(f"{n_latents} latents have {wanted} parameters, rank 1 has {a_rank}")
+    rank = max(1, round(wanted / a_rank))
+    return LoRA(r=rank, alpha=4.0 * rank, targets=("o_proj",))
 
 
 def _hook(writer: LatentWriter) -> Any:

@@ -11,16 +11,26 @@ import numpy as np
 
 from saebook.cache import Cache
 from saebook.papers.zhang2026.parameters import Parameters
-from saebook.papers.zhang2026.vectors import Arrays
+from saebook.papers.zhang2026.records import Arrays, Records
 from saebook.subjects import Subject, load_subject
 from saebook.testbed.world import World, load_world
 
 
 class Store:
-    """The cells and vectors of one set of weights and sizes, in the user's cache."""
+    """The cells and vectors of one set of weights and sizes: of record, or in the user's cache."""
 
-    def __init__(self, config: Parameters, root: Path | None = None) -> None:
+    def __init__(
+        self, config: Parameters, root: Path | None = None, records: Records | None = None
+    ) -> None:
+        """Open the store.
+
+        Args:
+            config: Sizes.
+            root: Cache folder; the user's own unless given.
+            records: Numbers of record; those made on today's weights and these sizes count.
+        """
         self.config = config
+        self.records = records
         self.cache = Cache("zhang2026-cells", root)
         self.subjects: dict[str, Subject] = {}
         self.world: World = load_world()
@@ -35,13 +45,26 @@ class Store:
         """Return the parameters with another house model."""
         return self.config.model_copy(update={"model_name": family})
 
-    def key(self, family: str, name: str) -> str:
-        """Name an entry by what it was made from: weights, sizes, SAE and cell."""
+    def made_on(self, family: str) -> str:
+        """What a family's numbers depend on beside the code: digests of weights and of sizes."""
         sizes = self.config.model_dump(
             exclude={"tier", "model_name", "source", "seed", "n_resamples", "n_check_texts"}
         )
-        parts = [name, family, self.subject(family).digest, json.dumps(sizes, sort_keys=True)]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+        told = hashlib.sha256(json.dumps(sizes, sort_keys=True).encode()).hexdigest()[:16]
+        return f"{self.weights(family)}/{told}"
+
+    def weights(self, family: str) -> str:
+        """Digest of a house model's weights as they are now, 16 hexadecimal digits."""
+        return self.subject(family).digest[:16]
+
+    def of_record(self, family: str) -> Records | None:
+        """Return the numbers of record if this family's would come out the same today."""
+        held = self.records
+        return held if held and held.made_on.get(family) == self.made_on(family) else None
+
+    def key(self, family: str, name: str) -> str:
+        """Name an entry of the cache by what it was made from."""
+        return hashlib.sha256(f"{name}\n{family}\n{self.made_on(family)}".encode()).hexdigest()[:32]
 
     def get(self, family: str, name: str, make: Callable[[], Arrays] | None = None) -> Arrays:
         """Return an entry, made if it is missing and can be; empty if it is not there."""

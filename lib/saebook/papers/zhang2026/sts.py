@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from saebook.stats import Interval, correlation_test, pearson, spearman
+from saebook.stats import correlation_test, pearson, spearman
 
 PAPER_SHARE = 100 / 28_672
 """Top latents over dictionary size in the paper's main setting, 0.35 %."""
 LEAST = 4
-"""Fewest latents that the paper's ratio may leave on a small dictionary."""
+"""Fewest latents that make a set, by whichever rule."""
 OVERLAP_TOP = 40
 """Length of the lists whose overlap is counted."""
 LIVELY = 0.01
@@ -48,6 +47,11 @@ def n_by_share(change: ArrayLike, share: float) -> int:
     if ranked.sum() <= 0:
         raise ValueError("no latent changes, so no set of them holds a share of the change")
     return int(np.searchsorted(np.cumsum(ranked) / ranked.sum(), share) + 1)
+
+
+def smallest_set(change: ArrayLike, share: float) -> np.ndarray:
+    """Return the smallest set of at least `LEAST` latents that holds a share of the change."""
+    return top(change, max(LEAST, n_by_share(change, share)))
 
 
 def sts(profiles: ArrayLike, chosen: ArrayLike) -> np.ndarray:
@@ -136,18 +140,6 @@ def bootstrap_r(x: ArrayLike, size: ArrayLike, seed: int, n_resamples: int) -> t
     r = rows_r(np.asarray(x, dtype=float)[draws], np.asarray(size, dtype=float)[draws])
     low, high = np.nanquantile(r, [0.025, 0.975])
     return float(low), float(high)
-
-
-def difference_of_r(
-    first: Sequence[ArrayLike], second: Sequence[ArrayLike], *, seed: int, n_resamples: int
-) -> Interval:
-    """Return r of one (score, size) pair minus r of another over the same resampled domains."""
-    (a, b), (c, d) = ([np.asarray(v, dtype=float) for v in pair] for pair in (first, second))
-    draws = _domain_draws(len(a), seed, n_resamples)
-    drawn = rows_r(a[draws], b[draws]) - rows_r(c[draws], d[draws])
-    estimate = pearson(a, b) - pearson(c, d)
-    low, high = np.nanquantile(drawn, [0.025, 0.975])
-    return Interval(estimate, float(min(low, estimate)), float(max(high, estimate)))
 
 
 def _domain_draws(n: int, seed: int, n_resamples: int) -> np.ndarray:

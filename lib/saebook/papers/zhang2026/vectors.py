@@ -23,12 +23,12 @@ from saebook.papers.zhang2026.features import (
     read_stream,
 )
 from saebook.papers.zhang2026.parameters import Parameters
+from saebook.papers.zhang2026.records import Arrays
 from saebook.papers.zhang2026.worlds import Kind, Problem
 from saebook.subjects import Subject
 from saebook.testbed.lexicon import DOMAINS
 from saebook.testbed.world import World
 
-Arrays = dict[str, np.ndarray]
 POOL_SEED, QUERY_SEED = 70_000, 71_000
 N_POOL = 24
 N_AXES = 4
