@@ -1,6 +1,6 @@
 """Every benchmark, one after another, as ratios within this run.
 
-    python bench/run.py [imports zoo latents book] [--small]
+    python bench/run.py [imports harvest zoo growth latents book] [--small]
 
 Writes book/results/bench.json, which the benchmarks page shows, and prints it.
 """
@@ -22,7 +22,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "book" / "results" / "bench.json"
-PARTS = ("imports", "zoo", "latents", "book")
+PARTS = ("imports", "harvest", "zoo", "growth", "latents", "book")
 
 
 def seconds(command: list[str], repeats: int = 1) -> float:
@@ -52,20 +52,50 @@ def bench_imports(small: bool) -> dict[str, Any]:
     return {"imports": rows}
 
 
+def printed(*command: str) -> Any:
+    """What one of the benchmarks prints, as data. Raises if it fails."""
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, check=True, stdout=subprocess.PIPE)
+    return json.loads(done.stdout)
+
+
+def bench_harvest(small: bool) -> dict[str, Any]:
+    """Reading activations, against sae-lens's store on the same tokens."""
+    sizes = ["--tokens", "9000"] if small else []
+    rows = [printed("bench/harvest.py", side, *sizes) for side in ("ours", "sae-lens")]
+    speed = [row["tokens_per_second"] for row in rows]
+    memory = [row["peak_memory_mib"] for row in rows]
+    ratios = {"speed_ratio": speed[0] / speed[1], "memory_ratio": memory[0] / memory[1]}
+    return {"harvest": {"readers": rows, **ratios}}
+
+
+def bench_growth(small: bool) -> dict[str, Any]:
+    """Time and memory of a grid when its tokens, its width or its number of SAEs double."""
+    base = {"tokens": 10_000 if small else 50_000, "width": 384, "saes": 2}
+    rows = [{"doubled": "nothing", **grown(base)}]
+    for name in base:
+        rows.append({"doubled": name, **grown({**base, name: 2 * base[name]})})
+    first = rows[0]
+    for row in rows:
+        row["training_ratio"] = row["training_seconds"] / first["training_seconds"]
+        row["memory_ratio"] = row["peak_memory_mib"] / first["peak_memory_mib"]
+    return {"growth": rows}
+
+
+def grown(sizes: dict[str, int]) -> dict[str, Any]:
+    """One run of bench/growth.py."""
+    return printed("bench/growth.py", *(f"--{name}={value}" for name, value in sizes.items()))
+
+
 def bench_zoo(small: bool) -> dict[str, Any]:
     """The SAE grid from one stream against single runs; the trainer against a plain product."""
     sizes = ["--tokens", "20000", "--specs", "5", "--singles", "2"] if small else []
-    command = [sys.executable, "bench/zoo.py", *sizes]
-    printed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return json.loads(printed)
+    return printed("bench/zoo.py", *sizes)
 
 
 def bench_latents(small: bool) -> dict[str, Any]:
     """Token confidence and detection of many latents at once, against one at a time."""
     sizes = ["--latents", "20", "--tokens", "6000"] if small else []
-    command = [sys.executable, "bench/latents.py", *sizes]
-    printed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return {"latents": json.loads(printed)}
+    return {"latents": printed("bench/latents.py", *sizes)}
 
 
 def bench_book(small: bool) -> dict[str, Any]:
@@ -95,7 +125,9 @@ def main() -> None:
         parser.error(f"unknown part {', '.join(unknown)}; choose from {', '.join(PARTS)}")
     work: dict[str, Callable[[bool], dict[str, Any]]] = {
         "imports": bench_imports,
+        "harvest": bench_harvest,
         "zoo": bench_zoo,
+        "growth": bench_growth,
         "latents": bench_latents,
         "book": bench_book,
     }
