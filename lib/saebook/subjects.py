@@ -27,6 +27,7 @@ Scale = Literal["testbed", "rehearsal", "paper"]
 BLOCK_PATHS = {
     "gemma2": "model.layers",
     "llama": "model.layers",
+    "mistral": "model.layers",
     "qwen2": "model.layers",
     "gpt2": "transformer.h",
     "gpt_neox": "gpt_neox.layers",
@@ -216,21 +217,32 @@ class Subject:
         return cast(str, self.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
 
 
-def load_subject(name: str) -> Subject:
-    """Load a house model by name.
+def load_subject(name: str, revision: str | None = None) -> Subject:
+    """Load a house model, or a published model of the catalogue at a pinned commit.
+
+    Args:
+        name: A house model's name, or a published one's in the catalogue or on the hub.
+        revision: The commit of a published model; the catalogue's by default.
 
     Raises:
-        ValueError: no house model has that name; the message lists those that exist.
+        ValueError: Neither is called that; the message lists the house models.
+        HubError: A published model cannot be had; the message says why and what to do.
     """
+    from saebook.hub import entries
     from saebook.testbed import HOUSE_MODELS, load_house_model
 
-    if name not in HOUSE_MODELS:
-        raise ValueError(
-            f"unknown house model {name!r}; known: {', '.join(HOUSE_MODELS)}. "
-            "For a model on the hub use load_hub_subject."
-        )
-    house = load_house_model(name)
-    return Subject.from_model(house.model, house.tokenizer, name=name, scale="testbed")
+    if name in HOUSE_MODELS:
+        house = load_house_model(name)
+        return Subject.from_model(house.model, house.tokenizer, name=name, scale="testbed")
+    published = {*entries.subjects(), *(entry.repo for entry in entries.subjects().values())}
+    if name in published:
+        from saebook.hub.models import load_published
+
+        return load_published(name, revision)
+    raise ValueError(
+        f"unknown model {name!r}; house models known: {', '.join(HOUSE_MODELS)}. "
+        "`python -m saebook.hub list` shows the published ones."
+    )
 
 
 def load_hub_subject(

@@ -1,0 +1,65 @@
+"""Command line of the published things: ``python -m saebook.hub list|commit|rehearse``.
+
+list      everything in the catalogue: licence, whether gated, what it takes
+commit    the commit that a repository has now, to be given as its revision
+rehearse  a chapter at the paper tier against stand-ins, without a network
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from saebook.hub import HubError, entries
+from saebook.hub.sizes import GIB, sae_bytes, weight_bytes
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m saebook.hub", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list")
+    commands.add_parser("commit").add_argument("name")
+    options = parser.parse_args(arguments)
+    try:
+        lines = listed() if options.command == "list" else [commit_of(options.name)]
+    except HubError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+def listed() -> list[str]:
+    """One line an entry."""
+    lines = []
+    for entry in entries.subjects().values():
+        lines.append((entry, f"{weight_bytes(entry) / GIB:.1f} GiB in {entry.dtype}"))
+    for entry in entries.saes().values():
+        lines.append((entry, f"{sae_bytes(entry) / GIB:.1f} GiB in float32"))
+    for entry in entries.data_sets().values():
+        lines.append((entry, "streamed" if entry.streamed else "fetched whole"))
+    return [
+        f"{entry.name:36s} {entry.repo:45s} {size:24s} {entry.licence}"
+        f"{', gated' if entry.gated else ''}"
+        for entry, size in lines
+    ]
+
+
+def commit_of(name: str) -> str:
+    """The commit that an entry's repository has now.
+
+    Raises:
+        HubError: No such entry, or the hub does not answer.
+    """
+    from saebook.hub.fetch import present_commit
+
+    for held in (entries.subjects(), entries.saes(), entries.data_sets()):
+        if name in held:
+            return present_commit(held[name])
+    raise HubError(f"the catalogue has no {name!r}; `python -m saebook.hub list` shows all")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""Published models as subjects."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from saebook.hub.entries import subject_entry
+from saebook.hub.errors import HubError
+from saebook.hub.explain import explained
+from saebook.hub.fetch import fetch
+from saebook.hub.fitting import chosen_place
+from saebook.hub.schema import SubjectEntry
+from saebook.hub.stand_in import scale_of
+from saebook.subjects import Subject, load_hub_subject
+
+CONFIG = "config.json"
+PATTERNS = (CONFIG, "model*.safetensors", "tokenizer*.json")
+"""What has to be there."""
+KEYS = {
+    "n_layers": "num_hidden_layers",
+    "d_model": "hidden_size",
+    "n_heads": "num_attention_heads",
+    "n_kv_heads": "num_key_value_heads",
+    "d_mlp": "intermediate_size",
+    "vocabulary": "vocab_size",
+}
+"""Field of the catalogue to key of config.json."""
+KEPT = ("n_layers", "n_heads", "n_kv_heads")
+"""Sizes that a stand-in has in common with what is published."""
+
+
+def load_published(
+    name: str,
+    revision: str | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    chat: bool = False,
+) -> Subject:
+    """Load a model of the catalogue at a pinned commit.
+
+    Args:
+        name: Its name in the catalogue or on the hub.
+        revision: The commit; the catalogue's by default.
+        device: auto, or as torch names it.
+        dtype: auto, or float32, bfloat16 or float16.
+        chat: Whether it has to have a chat template.
+
+    Raises:
+        HubError: Unknown, unpinned, out of reach, gated, changed, no safetensors, too large for
+            the disk or the memory, other sizes than the catalogue's, or no chat template.
+    """
+    entry = subject_entry(name)
+    commit = entry.pinned(revision)
+    sizes = stated_sizes(entry, fetch(entry, commit, [CONFIG]) / CONFIG)
+    scale = scale_of(entry, sizes, kept=KEPT)
+    place = chosen_place(entry.model_copy(update=sizes), device, dtype)
+    fetch(entry, commit, PATTERNS)
+    with explained(entry, commit):
+        subject = load_hub_subject(
+            entry.repo, commit, place.device, getattr(torch, place.dtype), scale
+        )
+    if chat:
+        require_chat(subject)
+    return subject
+
+
+def stated_sizes(entry: SubjectEntry, path: Path) -> dict[str, int]:
+    """Sizes in a config.json by the catalogue's names, before any weight is fetched.
+
+    Raises:
+        HubError: Another architecture, or a size is missing.
+    """
+    held = json.loads(path.read_text(encoding="utf-8"))
+    if held.get("model_type") != entry.family:
+        raise HubError(f"{entry.repo} is a {held.get('model_type')} model, not {entry.family}")
+    try:
+        sizes = {name: int(held[key]) for name, key in KEYS.items()}
+    except KeyError as error:
+        raise HubError(f"{entry.repo}: config.json states no {error}") from None
+    d_head = held.get("head_dim") or sizes["d_model"] // sizes["n_heads"]
+    return {**sizes, "d_head": int(d_head)}
+
+
+def require_chat(subject: Subject) -> None:
+    """Refuse a subject whose tokenizer cannot render a chat.
+
+    Raises:
+        HubError: It has no chat template.
+    """
+    if subject.tokenizer.chat_template is None:
+        raise HubError(
+            f"the tokenizer of {subject.name} has no chat template; take the instruct model of "
+            "that family, or the chapter's base format"
+        )

@@ -1,0 +1,1 @@
+"""A hub on this machine, with stand-ins for everything published, to rehearse the loading with."""

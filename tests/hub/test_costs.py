@@ -1,0 +1,109 @@
+"""Costs at paper scale follow from sizes, and the same counting fits what was measured here."""
+
+from __future__ import annotations
+
+import json
+from statistics import mean
+
+import pytest
+
+from saebook.book.cost import cost_tables
+from saebook.hub import subject_entry
+from saebook.hub.costs import CHAPTERS, MACHINES, Finetuning, Reading, SAETraining, chapter_costs
+from saebook.hub.costs.chapters import OVERHEAD
+from saebook.hub.costs.machines import Machine
+from saebook.hub.costs.steps import forward_operations, sae_step_operations
+from saebook.hub.sizes import n_parameters
+from saebook.paths import PACKAGE, checkout_root
+
+A100 = MACHINES["A100 80 GB"]
+
+
+@pytest.fixture(scope="module")
+def bench() -> dict:
+    """The committed benchmark."""
+    root = checkout_root()
+    assert root is not None
+    return json.loads((root / "book" / "results" / "bench.json").read_text())
+
+
+def test_the_overhead_of_sae_training_is_the_one_the_testbed_shows(bench):
+    grid, trainer = bench["grid"], bench["trainer"]
+    speeds = [row["tokens_per_second"] for row in trainer["architectures"]]
+    activations = grid["sae_activations_per_second"] * grid["one_stream_seconds"]
+    counted = activations * mean(1 / speed for speed in speeds)
+    assert grid["one_stream_seconds"] / counted == pytest.approx(OVERHEAD, rel=0.15)
+
+
+def test_the_share_of_the_peak_is_no_better_than_the_trainer_reaches_here(bench):
+    shares = [row["share_of_matmul"] for row in bench["trainer"]["architectures"]]
+    assert A100.reached <= max(shares)
+    assert A100.reached == pytest.approx(mean(shares), rel=0.2)
+
+
+def test_the_counted_time_of_training_a_house_model_is_near_the_measured_one(bench):
+    from saebook.testbed.house import CONTEXT, D_MODEL, N_LAYERS
+    from saebook.zoo import SAESpec
+
+    card = json.loads((PACKAGE / "testbed" / "models" / "llama-base" / "card.json").read_text())
+    rate = bench["trainer"]["matmul_tokens_per_second"]
+    peak = rate * sae_step_operations(D_MODEL, SAESpec().d_sae, 1)
+    house = subject_entry("llama-3-8b").model_copy(
+        update={
+            "n_layers": N_LAYERS, "d_model": D_MODEL, "n_heads": 4, "n_kv_heads": 2, "d_head": 24,
+            "d_mlp": 8 * (D_MODEL // 3), "vocabulary": card["vocabulary"], "tied": True,
+        }
+    )  # fmt: skip
+    assert n_parameters(house) == card["parameters"]
+    machine = Machine("this one", peak, peak, 1e10, 2**34)
+    counted = Finetuning(house, card["tokens"], CONTEXT).cost(machine).seconds
+    assert card["seconds"] / 4 < counted < card["seconds"] * 4
+
+
+def test_published_training_hours_are_met_within_a_factor_of_three():
+    stated = [
+        (work.published_hours * 2, cost.hours)  # hours on two devices
+        for chapter in chapter_costs(A100)
+        for work, cost in chapter.lines
+        if work.published_hours is not None
+    ]
+    assert len(stated) == 3
+    assert all(1 / 3 < ours / paper < 3 for paper, ours in stated)
+
+
+def test_a_token_takes_two_operations_a_weight_and_its_attention():
+    entry = subject_entry("llama-3.1-8b")
+    embedding = entry.vocabulary * entry.d_model
+    whole = forward_operations(entry, 1, context=0)
+    assert whole == 2 * (n_parameters(entry) - embedding)
+    half = forward_operations(entry, 1, context=0, depth=0.5)
+    assert half == 2 * 0.5 * (n_parameters(entry) - 2 * embedding)
+    long = forward_operations(entry, 1, context=8192)
+    assert long - whole == 2 * 32 * 4096 * 8192
+
+
+def test_costs_grow_with_their_sizes():
+    entry = subject_entry("gemma-2-2b")
+    one = SAETraining(entry, 1, 16_384, 5e8, 2048, 0.5).cost(A100)
+    many = SAETraining(entry, 30, 16_384, 5e8, 2048, 0.5).cost(A100)
+    assert many.seconds < 30 * one.seconds  # one stream serves all
+    assert many.disk > one.disk and many.memory == one.memory
+    tiny_batches = SAETraining(entry, 1, 128, 5e8, 128, 0.5).cost(A100)
+    assert tiny_batches.seconds >= 5e8 / 128 * A100.step_seconds
+    adapters = Finetuning(entry, 1e6, 512, adapters=True).cost(A100)
+    assert adapters.memory < Finetuning(entry, 1e6, 512).cost(A100).memory / 3
+
+
+def test_what_steps_share_on_disk_counts_once():
+    for chapter in chapter_costs(A100):
+        assert chapter.total.disk <= sum(cost.disk for _, cost in chapter.lines)
+    mayne = chapter_costs(A100)[0]
+    read = Reading(subject_entry("gemma-2-2b"), 1.0).cost(A100)
+    assert mayne.total.disk < sum(c.disk for _, c in mayne.lines) - read.disk
+
+
+def test_every_chapter_has_its_table_on_the_page():
+    page = cost_tables()
+    for slug in CHAPTERS:
+        assert f"## {slug}" in page and f"| `{slug}` |" in page
+    assert "does not fit" in page
