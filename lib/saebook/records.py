@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
+import yaml
 
-from saebook.paths import records_dir, results_dir
+from saebook.parameters import ChapterParameters
+from saebook.paths import records_dir, results_dir, tiers_dir
 
 MADE_ON, SIZE = "made_on", "size"
 log = logging.getLogger("saebook")
+Chosen = TypeVar("Chosen", bound=ChapterParameters)
 
 
 def recorded_table(
@@ -52,6 +56,12 @@ def recorded_table(
     if tier == "full":
         table.to_parquet(results_dir() / _file(slug, name))
     return table
+
+
+def full_tier(slug: str, parameters: type[Chosen]) -> Chosen:
+    """Return a chapter's parameters at the full tier, for grids that are run by hand."""
+    text = (tiers_dir() / "full" / f"{slug}.yaml").read_text(encoding="utf-8")
+    return parameters.checked(yaml.safe_load(text))
 
 
 def check_weights(slug: str, made_with: Mapping[str, str], today: Callable[[str], str]) -> None:

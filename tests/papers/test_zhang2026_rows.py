@@ -83,7 +83,7 @@ def _vector_arrays(rng: np.random.Generator, blind: bool) -> dict[str, np.ndarra
 @lru_cache
 def _evidence(blind: bool = False) -> Evidence:
     rng = np.random.default_rng(3)
-    cells = [(cell, _cell_arrays(cell, rng)) for cell in plan(N_SEEDS)]
+    cells = [(cell, _cell_arrays(cell, rng)) for cell in plan(N_SEEDS, N_SEEDS, N_SEEDS)]
     for i, (cell, arrays) in enumerate(cells):
         if cell.variant.startswith("mix-"):
             kept = {k: v for k, v in arrays.items() if k.split("/")[-1] in ("law", "math", TARGET)}
@@ -161,8 +161,8 @@ def test_missing_cells_are_named_and_leave_their_rows_out() -> None:
     less = Records(cells[cells["variant"] != "rl"], whole.vectors)
     evidence = Evidence(less, CONFIG)
     assert rows_latents.reinforced_row(evidence) is None
-    assert {c.variant for c in missing(less, plan(N_SEEDS))} == {"rl"}
-    made = live.coverage(less, plan(N_SEEDS)).reset_index()
+    assert {c.variant for c in missing(less, plan(N_SEEDS, N_SEEDS, N_SEEDS))} == {"rl"}
+    made = live.coverage(less, plan(N_SEEDS, N_SEEDS, N_SEEDS)).reset_index()
     made = made[made["variant"] == "rl"]
     assert made[["planned", "done"]].to_numpy().tolist() == [[N_SEEDS, 0]]
 

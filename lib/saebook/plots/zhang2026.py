@@ -19,7 +19,7 @@ def score_against_size(ax: Axes, frame: pd.DataFrame, names: int = 5) -> Axes:
 
     Args:
         ax: Axes to draw on.
-        frame: Columns domain, sts, size (percentage points); `r` in the title if it is there.
+        frame: Columns domain, sts, size (percentage points).
         names: Domains written out, those with the largest change.
     """
     needs(frame, ("domain", "sts", "size"), "score_against_size")
@@ -36,7 +36,8 @@ def score_against_size(ax: Axes, frame: pd.DataFrame, names: int = 5) -> Axes:
             va="center",
             fontsize=6,
         )
-    ax.set(xlabel="score of the domain", ylim=(0, None))
+    top = max(ax.get_ylim()[1], 1.05 * float(frame["size"].max())) if len(frame) else 1.0
+    ax.set(xlabel="score of the domain", ylim=(0, top))
     return ax
 
 
@@ -67,7 +68,7 @@ def leave_one_out_fan(ax: Axes, frame: pd.DataFrame) -> Axes:
            ylim=(-0.6, len(groups) - 0.3))  # fmt: skip
     ax.axvline(0, color=COLORS["control"], linewidth=0.8)
     ax.grid(axis="x")
-    ax.legend(fontsize=7, loc="lower left")
+    ax.legend(fontsize=7, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     return ax
 
 
@@ -118,7 +119,9 @@ def paired_dots(ax: Axes, frame: pd.DataFrame, unit: str = "") -> Axes:
     return ax
 
 
-def by_step(ax: Axes, frame: pd.DataFrame, x: str, groups: Sequence[str]) -> Axes:
+def by_step(
+    ax: Axes, frame: pd.DataFrame, x: str, groups: Sequence[str], legend: bool = True
+) -> Axes:
     """Draw r over the values of one choice (sparsity, layer, rank), a line a group.
 
     Args:
@@ -126,6 +129,7 @@ def by_step(ax: Axes, frame: pd.DataFrame, x: str, groups: Sequence[str]) -> Axe
         frame: Columns group, r and `x`.
         x: Name of the choice; its values are equally spaced, in the order of the frame.
         groups: Groups in the order of the legend.
+        legend: Whether this panel carries the legend and the label of the y axis.
     """
     needs(frame, ("group", "r", x), "by_step")
     values = list(dict.fromkeys(frame[x]))
@@ -134,6 +138,7 @@ def by_step(ax: Axes, frame: pd.DataFrame, x: str, groups: Sequence[str]) -> Axe
         ax.plot(range(len(values)), own, marker=marker, label=group)
     ax.set_xticks(range(len(values)), [str(value) for value in values])
     ax.axhline(0, color=COLORS["control"], linewidth=0.8)
-    ax.set(xlabel=x, ylabel="Pearson r", ylim=(-1.05, 1.05))
-    ax.legend(fontsize=6)
+    ax.set(xlabel=x, ylabel="Pearson r" if legend else "", ylim=(-1.05, 1.05))
+    if legend:
+        ax.legend(fontsize=6)
     return ax

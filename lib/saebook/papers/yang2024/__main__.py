@@ -12,7 +12,6 @@ import time
 
 import numpy as np
 import torch
-import yaml
 
 from saebook.papers.yang2024 import labellers, records
 from saebook.papers.yang2024.arms import INTERFERENCE, PREREQUISITE, Arm
@@ -20,14 +19,10 @@ from saebook.papers.yang2024.exams import ExamWorld
 from saebook.papers.yang2024.parameters import Parameters
 from saebook.papers.yang2024.sources import kept_cells, missing_arms, recorded
 from saebook.papers.yang2024.training import records_of
-from saebook.paths import records_dir, tiers_dir
+from saebook.paths import records_dir
+from saebook.records import full_tier
 from saebook.testbed import load_world
 from saebook.testbed.house import shipped_models
-
-
-def full_tier() -> Parameters:
-    """Return the parameters of the full tier."""
-    return Parameters.checked(yaml.safe_load((tiers_dir() / "full" / "yang2024.yaml").read_text()))
 
 
 def make_labels(config: Parameters) -> None:
@@ -80,15 +75,16 @@ def main() -> None:
                         choices=("all", "essential", "core", "side", "amplified"))  # fmt: skip
     asked = parser.parse_args()
     torch.set_num_threads(1)
+    config = full_tier("yang2024", Parameters)
     if asked.what == "labels":
-        make_labels(full_tier())
+        make_labels(config)
     elif asked.what == "collect":
-        held = kept_cells(full_tier())
-        path = records.write(held, records_dir() / records.FILE, full_tier().settings.text)
+        held = kept_cells(config)
+        path = records.write(held, records_dir() / records.FILE, config.settings.text)
         print(f"{len(records.held_arms(held))} arms, {len(held)} records in {path.name}")
-        print(missing_arms(held, full_tier()).to_string())
+        print(missing_arms(held, config).to_string())
     else:
-        train(full_tier(), asked.part)
+        train(config, asked.part)
 
 
 if __name__ == "__main__":

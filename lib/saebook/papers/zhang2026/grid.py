@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,8 +29,8 @@ from saebook.papers.zhang2026.vectors import (
     text_similarity,
 )
 from saebook.papers.zhang2026.worlds import SOURCES, Kind
-from saebook.paths import results_dir
-from saebook.records import check_weights
+from saebook.paths import records_dir, results_dir
+from saebook.records import check_weights, full_tier
 from saebook.testbed.lexicon import DOMAINS
 
 log = logging.getLogger(__name__)
@@ -42,28 +41,38 @@ LATENT_COUNTS = (27, 81)
 """3.5 and 10.5 % of 768 latents."""
 WHICH = ("foreseen", "matched", "matched2")
 MIXES = ("mix-none", "mix-score", "mix-equal", "mix-inverse")
-N_SEEDS = 5
 
 
-def plan(n_seeds: int = N_SEEDS) -> list[Cell]:
-    """Return the cells of record, the most needed first; a run may stop anywhere."""
+def plan(n_seeds: int = 5, n_side_seeds: int = 5, n_source_seeds: int = 5) -> list[Cell]:
+    """Return the cells of record, the most needed first; a run may stop anywhere.
+
+    Args:
+        n_seeds: Fine-tunings of each main source in the skill and the format world.
+        n_side_seeds: Of everything else about the main source: other worlds, families, mixtures,
+            adapters, latents, reinforcement learning.
+        n_source_seeds: Of every other source in both worlds.
+    """
     gemma, source = FAMILIES[0], MAIN[0]
     kinds: tuple[Kind, ...] = ("skill", "format", "signed")
     cells = [Cell(kind, gemma, source, 0, "before") for kind in kinds]
     cells += [Cell("skill", family, source, 0, "before") for family in FAMILIES[1:]]
-    for seed in range(n_seeds):
-        cells += [Cell(kind, gemma, own, seed) for kind in kinds[:2] for own in MAIN]
+    main = [(kind, own) for kind in kinds[:2] for own in MAIN]
+    others = [(kind, own) for kind in kinds[:2] for own in SOURCES if own not in MAIN]
+    cells += [Cell(kind, gemma, own, seed) for seed in range(n_seeds) for kind, own in main]
+    cells += [Cell(k, gemma, own, seed) for seed in range(n_source_seeds) for k, own in others]
+    latents = [f"latents-{count}-{which}" for count in LATENT_COUNTS for which in WHICH]
+    adapters = [f"lora-{count}" for count in LATENT_COUNTS]
+    for seed in range(n_side_seeds):
         cells += [Cell("null", gemma, source, seed), Cell("signed", gemma, source, seed)]
         cells += [Cell("skill", family, source, seed) for family in FAMILIES[1:]]
-        cells += [Cell("skill", gemma, source, seed, "rl")]
-        cells += [Cell("skill", gemma, source, seed, f"lora-{count}") for count in LATENT_COUNTS]
-        cells += [Cell("skill", gemma, source, seed, mix) for mix in MIXES]
-    others = [own for own in SOURCES if own not in MAIN]
-    for kind in kinds[:2]:
-        cells += [Cell(kind, gemma, own, seed) for seed in range(n_seeds) for own in others]
-    latents = [f"latents-{count}-{which}" for count in LATENT_COUNTS for which in WHICH]
-    cells += [Cell("skill", gemma, source, s, one) for s in range(n_seeds) for one in latents]
+        variants = ("rl", *MIXES, *adapters, *latents)
+        cells += [Cell("skill", gemma, source, seed, variant) for variant in variants]
     return cells
+
+
+def planned(config: Parameters) -> list[Cell]:
+    """Return the cells that a set of parameters asks for."""
+    return plan(config.n_seeds, config.n_side_seeds, config.n_source_seeds)
 
 
 Part = tuple[str, Kind, str]
@@ -234,15 +243,14 @@ def zeroing(store: Store, cell: Cell, n_draws: int = 5) -> Arrays:
     return held
 
 
-def collect(store: Store, run: bool, planned: list[Cell] | None = None) -> Records:
+def collect(store: Store, run: bool, cells: Sequence[Cell]) -> Records:
     """Return the tables of record of a store.
 
     Args:
         store: Where cells and vectors are kept.
         run: Whether to run what is missing; otherwise it is left out.
-        planned: Cells to take, the whole plan by default.
+        cells: Cells to take.
     """
-    cells = plan() if planned is None else planned
     families = sorted({cell.family for cell in cells})
     layer, sae = name_of(spec_of(store.config))
     made = [(cell, cell_arrays(store, cell, run)) for cell in cells]
@@ -292,7 +300,7 @@ def records_of(config: Parameters) -> Records:
         made_with = {family: held.made_on.get(family, "unknown").split("/")[0]}
         check_weights("zhang2026", made_with, Store(config).weights)
         return held
-    found = collect(opened(config), run=True)
+    found = collect(opened(config), run=True, cells=planned(config))
     found.save(results_dir())
     return found
 
@@ -306,18 +314,21 @@ def opened(config: Parameters) -> Store:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run what is missing of the plan, cells and vectors, until time is up; then save tables."""
+    """Run what is missing of the full tier's plan, cells and vectors, until time is up.
+
+    With `--save`, write tables of all that is there, whatever the plan.
+    """
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--minutes", type=float, default=1e9, help="stop starting cells after")
-    parser.add_argument("--save", default="", help="folder for the tables of what is there")
+    parser.add_argument("--save", action="store_true", help="write what is there to the records")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    store = opened(Parameters.checked({"tier": "full"}))
+    store = opened(full_tier("zhang2026", Parameters))
     parts = [(family, part) for family in FAMILIES for part in vector_parts(family)]
     jobs = [
         *((lambda run, f=f, p=p: vectors(store, f, p, run), f"{f} {p}") for f, p in parts),
-        *((lambda run, c=c: cell_arrays(store, c, run), c.key) for c in plan()),
+        *((lambda run, c=c: cell_arrays(store, c, run), c.key) for c in planned(store.config)),
     ]
     end = time.monotonic() + 60 * options.minutes
     for get, name in jobs:
@@ -327,7 +338,7 @@ def main(arguments: list[str] | None = None) -> None:
             get(True)
             log.info("%s", name)
     if options.save:
-        collect(store, run=False).save(Path(options.save))
+        collect(store, run=False, cells=plan()).save(records_dir())
 
 
 if __name__ == "__main__":

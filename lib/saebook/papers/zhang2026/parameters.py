@@ -41,6 +41,12 @@ class Parameters(ChapterParameters):
     """Passes over the items."""
     lr: float = Field(1e-3, gt=0)
     """Peak learning rate."""
+    n_seeds: int = Field(5, ge=1)
+    """Fine-tunings of each main source in the skill and format worlds, at the full tier."""
+    n_side_seeds: int = Field(3, ge=1)
+    """Fine-tunings of everything else about the main source, at the full tier."""
+    n_source_seeds: int = Field(1, ge=1)
+    """Fine-tunings of every other source, at the full tier."""
     n_exam: int = Field(80, ge=8)
     """Test items a domain."""
     n_shift_queries: int = Field(32, ge=4)

@@ -15,6 +15,12 @@ from saebook.papers.zhang2026.records import Arrays, Records
 from saebook.subjects import Subject, load_subject
 from saebook.testbed.world import World, load_world
 
+MOVES_NO_CELL = {
+    "tier", "model_name", "source", "seed", "n_resamples", "n_check_texts",
+    "n_seeds", "n_side_seeds", "n_source_seeds",
+}  # fmt: skip
+"""Parameters on which no cell and no vector depends, beside what names it."""
+
 
 class Store:
     """The cells and vectors of one set of weights and sizes: of record, or in the user's cache."""
@@ -47,9 +53,7 @@ class Store:
 
     def made_on(self, family: str) -> str:
         """What a family's numbers depend on beside the code: digests of weights and of sizes."""
-        sizes = self.config.model_dump(
-            exclude={"tier", "model_name", "source", "seed", "n_resamples", "n_check_texts"}
-        )
+        sizes = self.config.model_dump(exclude=MOVES_NO_CELL)
         told = hashlib.sha256(json.dumps(sizes, sort_keys=True).encode()).hexdigest()[:16]
         return f"{self.weights(family)}/{told}"
 
