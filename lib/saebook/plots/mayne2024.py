@@ -48,9 +48,7 @@ def against_zero(ax: Axes, frame: pd.DataFrame) -> Axes:
     for marker, (name, rows) in zip(_MARKERS, frame.groupby("behaviour", sort=False), strict=False):
         ax.scatter(rows["at_zero"], rows["value"], marker=marker, s=16, alpha=0.7, label=name)
     ax.set(xlabel="activation in SAE(0)", ylabel="activation in SAE(v)")
-    if len(frame):
-        ax.legend(fontsize=6)
-    else:
+    if frame.empty:
         ax.text(0.5, 0.5, "no latent is active in either", ha="center", transform=ax.transAxes)
     return ax
 
@@ -101,5 +99,5 @@ def projections(ax: Axes, frame: pd.DataFrame) -> Axes:
     for (name, value), line in zip(held.items(), (":", "-", "--"), strict=True):
         ax.axvline(value[0], color=COLORS["paper"], linestyle=line, linewidth=1.2, label=name)
     ax.set(xlabel="pre-activation of the latent", ylabel="prompts")
-    ax.legend(fontsize=7)
+    ax.legend(fontsize=7, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
     return ax

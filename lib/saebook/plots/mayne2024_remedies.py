@@ -95,5 +95,4 @@ def bias_histogram(ax: Axes, frame: pd.DataFrame) -> Axes:
                 value, color=COLORS[color], linestyle=line, linewidth=1.2, zorder=order, label=label
             )
     ax.set(xlabel="pre-activation of the bias-driven latent", ylabel="density")
-    ax.legend(fontsize=7)
     return ax

@@ -16,14 +16,14 @@ from saebook.papers.mayne2024.gates import (
     sae_checks,
     vectors_reliable,
 )
-from saebook.papers.mayne2024.grid import other_models
+from saebook.papers.mayne2024.grid import at_hand, other_models
 from saebook.papers.mayne2024.layers import best_layer_row, steer_layers
 from saebook.papers.mayne2024.parameters import Parameters
 from saebook.papers.mayne2024.saes import sae_spec
 from saebook.papers.mayne2024.steerability import movements, steer_all
 from saebook.subjects import load_subject
 from saebook.testbed import World
-from saebook.zoo import HouseSAE, find_saes, get_saes
+from saebook.zoo import HouseSAE
 
 CLAIMS = ("R9", "R10", "R11", "R12", "R13")
 GATES = ("sae_valid", "vector_reliable", "behaviours_steer", "unsteered_balanced")
@@ -34,14 +34,13 @@ Gates = dict[str, bool]
 
 
 def family_saes(config: Parameters) -> dict[str, HouseSAE]:
-    """The chapter's SAE of the first `n_families` other models.
+    """The chapter's SAE of the first `n_families` other models, by the model's name.
 
-    Trained at the smoke tier, where that takes a second, and with `train_missing`; else those
-    that are at hand.
+    Trained at the smoke tier, where that takes a second; else as `at_hand` says.
     """
     specs = {name: sae_spec(config, name) for name in other_models(config)[: config.n_families]}
-    trains = config.train_missing or config.tier == "smoke"
-    found = get_saes(specs.values(), progress=False) if trains else find_saes(specs.values())
+    trains = config.model_copy(update={"train_missing": True}) if config.tier == "smoke" else config
+    found = at_hand(specs.values(), trains)
     return {name: found[spec] for name, spec in specs.items() if spec in found}
 
 
@@ -102,7 +101,8 @@ def tidy(model: str, found: Rows, gates: Gates) -> pd.DataFrame:
 def untidy(table: pd.DataFrame, model: str) -> tuple[Rows, Gates]:
     """The rows and gates of one model, as `measure_family` gave them but for their details."""
     own = table[table["model"] == model]
-    gates = own[own["role"] == "gate"].set_index("name")["estimate"].astype(bool).to_dict()
+    stated = own[own["role"] == "gate"]
+    gates = {str(k): bool(v) for k, v in zip(stated["name"], stated["estimate"], strict=True)}
     return {claim: _row(own[own["claim"] == claim]) for claim in CLAIMS}, gates
 
 

@@ -89,15 +89,16 @@ def projection_frame(arm: Arm, behaviour: str, latent: int) -> pd.DataFrame:
 
 
 def curve_frame(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Mean matching share by vector and coefficient, with the spread over behaviours.
+    """Log-odds of the matching side by vector and coefficient, with the spread over behaviours.
 
-    Columns vector, coeff, share, low, high (quartiles over behaviours).
+    Columns vector, coeff, log_odds (nats; mean over prompts, then the median over behaviours), low
+    and high (quartiles over behaviours).
     """
     own = frame[frame["measure"] == measure]
-    means = own.groupby(["vector", "coeff", "behaviour"], sort=False)["share"].mean()
+    means = own.groupby(["vector", "coeff", "behaviour"], sort=False)["log_odds"].mean()
     groups = means.groupby(["vector", "coeff"], sort=False)
     columns = {
-        "share": groups.median(),
+        "log_odds": groups.median(),
         "low": groups.quantile(0.25),
         "high": groups.quantile(0.75),
     }

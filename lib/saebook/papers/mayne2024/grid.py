@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 
@@ -74,23 +75,27 @@ def crossing(config: Parameters) -> list[SAESpec]:
 
 
 def grid_saes(config: Parameters, own: Iterable[HouseSAE]) -> dict[SAESpec, HouseSAE]:
-    """The SAEs of grid and crossing: shipped ones and the chapter's own; at the full tier, all
-    that are at hand.
-
-    With `train_missing` the rest is trained first.
-    """
+    """The SAEs of grid and crossing that this run has, the chapter's own among them."""
     specs = list(dict.fromkeys([*grid(config), *crossing(config)]))
+    return at_hand(specs, config) | {e.spec: e for e in own if e.spec in specs}
+
+
+def at_hand(specs: Iterable[SAESpec], config: Parameters) -> dict[SAESpec, HouseSAE]:
+    """Those of some SAEs that a run may use.
+
+    With `train_missing` all, trained where they exist nowhere; at the full tier those that are
+    shipped or cached; else the shipped ones, because what a user's cache happens to hold must not
+    change the numbers of the book.
+    """
     if config.train_missing:
         return get_saes(specs, progress=config.tier == "full")
     found = find_saes(specs)
     if config.tier == "full":
         return found
-    # What a user's cache happens to hold must not change the numbers of the book.
-    always = {entry.spec for entry in own}
-    return {s: entry for s, entry in found.items() if entry.origin == "shipped" or s in always}
+    return {spec: entry for spec, entry in found.items() if entry.origin == "shipped"}
 
 
-def place(spec: SAESpec) -> tuple[object, ...]:
+def place(spec: SAESpec) -> tuple[Any, ...]:
     """Subject and factors of a spec, in the order of `PLACE`."""
     return tuple(getattr(spec, name) for name in PLACE)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pandas as pd
 
 from saebook.papers.mayne2024.arms import Arm
 from saebook.papers.mayne2024.gates import sae_checks
-from saebook.papers.mayne2024.generality import TESTED, Passes, generality_cells
+from saebook.papers.mayne2024.generality import TESTED, Passes, cells_of
 from saebook.papers.mayne2024.parameters import Parameters
 from saebook.papers.mayne2024.saes import sae_spec
 from saebook.subjects import Subject
@@ -50,7 +51,7 @@ def twin_table(
     checks = sae_checks(entries, dict.fromkeys(entries, subject), world, config.n_check_texts)
     columns = {}
     for name, entry in entries.items():
-        cells = generality_cells({entry.spec: entry}, world, passes, config, [arm])
+        cells = cells_of(replace(arm, sae=entry.sae), passes, config)
         columns[name] = {
             "tokens it was trained on": entry.spec.n_tokens,
             **{SAE_BOUNDS[key].says: checks.loc[name, key] for key in SAE_VALID},
