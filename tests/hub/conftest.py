@@ -13,7 +13,7 @@ from saebook.hub.rehearsal.hub import publish_all
 from saebook.hub.rehearsal.saes import Plan
 from saebook.hub.rehearsal.server import TOKEN, served
 from saebook.hub.rehearsal.store import Store
-from saebook.hub.stand_in import VARIABLE
+from saebook.hub.rehearsing import VARIABLE
 
 SUBJECTS = ("qwen2.5-0.5b-instruct", "mistral-7b")
 SAES = ("gemma-scope-2b-l14-16k", "llama-scope-l15r-8x", "llama-3-8b-it-l25")

@@ -122,7 +122,7 @@ def test_no_revision_is_invented():
 
 @pytest.mark.parametrize("revision", ["main", "b18a80e", "A" * 40])
 def test_a_branch_or_a_short_commit_is_no_pinned_revision(revision):
-    with pytest.raises(HubError, match="no pinned revision of Qwen/Qwen2.5-0.5B"):
+    with pytest.raises(HubError, match=r"no pinned revision of Qwen/Qwen2.5-0.5B"):
         subject_entry("qwen2.5-0.5b").pinned(revision)
 
 

@@ -105,7 +105,7 @@ def test_an_sae_and_a_model_that_do_not_belong_together_are_refused(hub):
     with pytest.raises(HubError, match=r"takes 64 numbers a token and Qwen/Qwen2.5-0.5B-Instruct"):
         check_against(loaded, other)
     deep = dataclasses.replace(loaded, entry=entry.model_copy(update={"layer": 30}))
-    with pytest.raises(HubError, match="reads layer 30; .* has layers 0 to 23"):
+    with pytest.raises(HubError, match=r"reads layer 30; .* has layers 0 to 23"):
         check_against(deep, other)
 
 

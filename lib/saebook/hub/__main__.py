@@ -2,14 +2,18 @@
 
 list      everything in the catalogue: licence, whether gated, what it takes
 commit    the commit that a repository has now, to be given as its revision
-rehearse  a chapter at the paper tier against stand-ins, without a network
+rehearse  run a command against stand-ins of the things named, without a network
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 from saebook.hub import HubError, entries
 from saebook.hub.sizes import GIB, sae_bytes, weight_bytes
@@ -21,9 +25,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list")
     commands.add_parser("commit").add_argument("name")
+    rehearse = commands.add_parser("rehearse")
+    rehearse.add_argument("names", help="names in the catalogue, separated by commas")
+    rehearse.add_argument("words", nargs=argparse.REMAINDER, help="the command to run")
     options = parser.parse_args(arguments)
     try:
-        lines = listed() if options.command == "list" else [commit_of(options.name)]
+        if options.command == "rehearse":
+            return rehearsed(options.names.split(","), options.words)
+        lines = listed() if options.command == "list" else [commit_now(options.name)]
     except HubError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
@@ -47,7 +56,7 @@ def listed() -> list[str]:
     ]
 
 
-def commit_of(name: str) -> str:
+def commit_now(name: str) -> str:
     """The commit that an entry's repository has now.
 
     Raises:
@@ -59,6 +68,28 @@ def commit_of(name: str) -> str:
         if name in held:
             return present_commit(held[name])
     raise HubError(f"the catalogue has no {name!r}; `python -m saebook.hub list` shows all")
+
+
+def rehearsed(names: Sequence[str], words: Sequence[str]) -> int:
+    """Run a command in a process that takes stand-ins for the hub; return its exit status.
+
+    Raises:
+        HubError: A name is not in the catalogue, or there is no command.
+    """
+    from saebook.hub.rehearsal.hub import publish_all, rehearsal
+    from saebook.hub.rehearsal.store import Store
+
+    held = (entries.subjects(), entries.saes(), entries.data_sets())
+    chosen = [[name for name in names if name in one] for one in held]
+    unknown = set(names) - {name for one in chosen for name in one}
+    if unknown or not words:
+        missing = f"no {', '.join(sorted(unknown))} in the catalogue" if unknown else "no command"
+        raise HubError(f"{missing}; write: rehearse NAME,NAME COMMAND …")
+    with tempfile.TemporaryDirectory(prefix="saebook-hub-") as folder:
+        store = Store(Path(folder))
+        publish_all(store, chosen[0], chosen[1], chosen[2])
+        with rehearsal(store) as variables:
+            return subprocess.run(words, env={**os.environ, **variables}, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 from saebook.hub.entries import data_set
 from saebook.hub.errors import HubError
 from saebook.hub.explain import explained
-from saebook.hub.fetch import fetch, listing, matching, verify_against_catalogue
+from saebook.hub.fetch import commit_of, fetch, listing, matching, verify_against_catalogue
 from saebook.hub.schema import DataEntry
 
 
@@ -34,7 +34,7 @@ def rows(
     entry = data_set(name)
     if entry.host != "hub":
         raise HubError(f"{entry.name} is not on the hub: {entry.note} See {entry.page}")
-    commit = entry.pinned(revision)
+    commit = commit_of(entry, revision)
     pattern = _pattern(entry, split)
     with explained(entry, commit):
         held = (

@@ -14,6 +14,7 @@ from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_
 
 from saebook.hub.errors import HubError
 from saebook.hub.explain import Entry, NoNetworkError, explained
+from saebook.hub.rehearsing import rehearsing
 from saebook.hub.sizes import GIB
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,18 @@ def present_commit(entry: Entry) -> str:
     return str(info.sha)
 
 
+def commit_of(entry: Entry, revision: str | None) -> str:
+    """The commit to load: the one given, else the catalogue's, else, in a rehearsal alone, the
+    stand-in's own.
+
+    Raises:
+        HubError: There is none.
+    """
+    if revision is None and rehearsing():
+        return present_commit(entry)
+    return entry.pinned(revision)
+
+
 def listing(entry: Entry, revision: str) -> list[RemoteFile]:
     """All files of a repository at a commit.
 
@@ -51,9 +64,9 @@ def listing(entry: Entry, revision: str) -> list[RemoteFile]:
         HubError: It cannot be reached or read.
     """
     with explained(entry, revision):
-        info = HfApi().repo_info(
-            entry.repo, revision=revision, repo_type=entry.kind, files_metadata=True
-        )
+        api = HfApi()
+        ask = api.dataset_info if entry.kind == "dataset" else api.model_info
+        info = ask(entry.repo, revision=revision, files_metadata=True)
     return [
         RemoteFile(f.rfilename, f.size or 0, f.lfs.sha256 if f.lfs else None)
         for f in info.siblings or []

@@ -10,7 +10,7 @@ import torch
 from saebook.hub.entries import subject_entry
 from saebook.hub.errors import HubError
 from saebook.hub.explain import explained
-from saebook.hub.fetch import fetch
+from saebook.hub.fetch import commit_of, fetch
 from saebook.hub.fitting import chosen_place
 from saebook.hub.schema import SubjectEntry
 from saebook.hub.stand_in import scale_of
@@ -53,7 +53,7 @@ def load_published(
             the disk or the memory, other sizes than the catalogue's, or no chat template.
     """
     entry = subject_entry(name)
-    commit = entry.pinned(revision)
+    commit = commit_of(entry, revision)
     sizes = stated_sizes(entry, fetch(entry, commit, [CONFIG]) / CONFIG)
     scale = scale_of(entry, sizes, kept=KEPT)
     place = chosen_place(entry.model_copy(update=sizes), device, dtype)

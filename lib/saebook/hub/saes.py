@@ -19,9 +19,10 @@ from torch import Tensor
 from saebook.hub.entries import published_sae
 from saebook.hub.errors import HubError
 from saebook.hub.explain import explained
-from saebook.hub.fetch import fetch
+from saebook.hub.fetch import commit_of, fetch
+from saebook.hub.rehearsing import rehearsing
 from saebook.hub.schema import SAEEntry
-from saebook.hub.stand_in import rehearsing, scale_of
+from saebook.hub.stand_in import scale_of
 from saebook.reconstruction import l0
 from saebook.subjects import Scale, Subject
 from saebook.zoo import backend
@@ -68,7 +69,7 @@ def load_sae(
             decoder rows that are not of unit norm, or with another input scale than sae-lens folds.
     """
     entry = published_sae(name)
-    commit = entry.pinned(revision)
+    commit = commit_of(entry, revision)
     folder = fetch(entry, commit, entry.files)
     sizes = file_sizes(entry, folder)
     scale = scale_of(entry, sizes)

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Literal
 
 from saebook.hub.errors import HubError
 from saebook.hub.explain import Entry
-
-VARIABLE = "SAEBOOK_REHEARSAL"
-NOT_PUBLISHED = "Run on a stand-in in the published format; not run on the published weights."
-
-
-def rehearsing() -> bool:
-    """Whether this run is a rehearsal, by the variable SAEBOOK_REHEARSAL."""
-    return os.environ.get(VARIABLE, "") == "1"
+from saebook.hub.rehearsing import VARIABLE, rehearsing
 
 
 def scale_of(

@@ -16,7 +16,7 @@ from saebook.hub.rehearsal.saes import Plan, write_sae
 from saebook.hub.rehearsal.server import TOKEN, served
 from saebook.hub.rehearsal.store import Store
 from saebook.hub.rehearsal.subjects import tokenizer_of, write_subject
-from saebook.hub.stand_in import VARIABLE
+from saebook.hub.rehearsing import VARIABLE
 from saebook.subjects import Subject
 from saebook.testbed import load_world
 
@@ -71,7 +71,7 @@ def ordinary_text(subject: Subject, layer: int) -> torch.Tensor:
     """Activations [n, d_model] of a stand-in on a few of the testbed's texts, BOS left out."""
     texts = [text.text for text in load_world().sample("encyclopaedia", N_TEXTS, seed=7)]
     read = capture(subject, texts, [layer], positions="all")
-    return read[layer][(read.index["token_id"] != subject.bos_id).to_numpy()]
+    return read[layer][torch.tensor((read.index["token_id"] != subject.bos_id).to_numpy())]
 
 
 @contextmanager
