@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from saebook.book.markdown import plain, table
 from saebook.hub.costs import MACHINES, ChapterCost, Cost, Machine, chapter_costs
@@ -20,7 +20,7 @@ def cost_tables() -> str:
     return "\n".join(parts)
 
 
-def totals_table(by_machine: dict[str, Sequence[ChapterCost]]) -> str:
+def totals_table(by_machine: Mapping[str, Sequence[ChapterCost]]) -> str:
     """One row a chapter: memory, disk, and hours on each machine."""
     header = ["chapter", "GPU memory", "disk", *(f"hours, {name}" for name in by_machine)]
     rows = []
