@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import nbformat
+import pandas as pd
 import pytest
 import torch
 
@@ -341,3 +342,15 @@ def test_the_notebook_is_clean_and_its_figures_are_described() -> None:
             assert len(held["image"]["alt"]) > 30 and held["figure"]["caption"].endswith(".")
             assert f"{{numref}}`{held['figure']['name']}`" in prose
             assert "set_title" not in cell.source
+
+
+def test_seeds_and_families_are_set_apart_and_models_without_records_leave_no_row() -> None:
+    values = {
+        "gemma2-base": 7.0, "gemma2-base-seed1": 0.0, "gemma2-base-seed2": 3.0,
+        "llama-base": 6.0, "qwen2-base": 5.0, "gemma2-base-d64": 100.0, "llama-instruct": 100.0,
+    }  # fmt: skip
+    gates = pd.DataFrame([{"gate": "g", "model": m, "value": v} for m, v in values.items()])
+    row = models.seed_or_family(gates).loc["g"]
+    assert row["seeds apart"] == 7.0 and row["families apart"] == 2.0
+    assert models.seed_or_family(gates.iloc[1:]).empty
+    assert models.seed_or_family(gates.iloc[:0]).empty

@@ -113,3 +113,25 @@ def measured_gates(names: Sequence[str], n: int, seed: int) -> list[GateResult]:
     Items are drawn from seeds far from those of the training streams.
     """
     return evaluate_gates(list(names), n=n, seed=9_000 + 1_000 * seed)
+
+
+def seed_or_family(gates: pd.DataFrame) -> pd.DataFrame:
+    """Gate values of the base models that differ in seed alone, and of those in family alone.
+
+    Args:
+        gates: Columns gate, model and value.
+
+    Returns:
+        Index gate; a column a model, then how far apart (largest minus smallest) the seeds are and
+        how far the families. Only gates that all of these models have; no rows without records.
+    """
+    base = [spec for spec in HOUSE_MODELS.values()
+            if (spec.kind, spec.residual_mean, spec.d_model) == ("base", 1.0, D_MODEL)]  # fmt: skip
+    families = [spec.name for spec in base if spec.seed == 0]
+    first = HOUSE_MODELS[families[0]].family
+    seeds = [spec.name for spec in base if spec.family == first]
+    names = list(dict.fromkeys([*seeds, *families]))
+    wide = gates.pivot(index="gate", columns="model", values="value").reindex(columns=names)
+    wide = wide.dropna().rename_axis(index=None, columns=None)
+    spreads = {"seeds apart": seeds, "families apart": families}
+    return wide.assign(**{k: wide[v].max(axis=1) - wide[v].min(axis=1) for k, v in spreads.items()})
