@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from saebook.claims import load_ledger
-from saebook.papers.yang2024 import effects, gates, records, rows, side_rows, sources
+from saebook.papers.yang2024 import effects, gates, records, rows, side_rows, sources, training
 from saebook.papers.yang2024.arms import (
     FREE,
     INTERFERENCE,
@@ -259,3 +259,19 @@ def test_what_has_no_record_is_named_and_not_made_up(made):
         rows.chance_row(one, ("large",), "large")
     with pytest.raises(records.MissingRecords, match="Blocked"):
         rows.Evidence(Table(without), PLAN, ("small",), 100, 0).grid(PREREQUISITE)
+
+
+def test_a_grid_goes_on_from_records_of_its_own_settings_and_weights(made, monkeypatch, tmp_path):
+    config = Parameters.checked({**Parameters().model_dump(), "models": "small,large",
+                                 "side_model": "large", "n_large": 2622})  # fmt: skip
+    monkeypatch.setattr(sources, "records_dir", lambda: tmp_path)
+    monkeypatch.setattr(sources, "_weights", lambda model: "w" if model == "large" else "other")
+    assert sources.recorded(config) is None
+    records.write(made, tmp_path / records.FILE, config.settings.text)
+    held = sources.recorded(config)
+    assert held is not None and set(held["model"]) == {"large"}
+    arms = PLAN.core("large")[:3]
+    monkeypatch.setattr(training, "records_of", lambda *_: pytest.fail("an arm was trained anew"))
+    assert records.held_arms(training.grid(arms, config.settings, held=held)) == set(arms)
+    other = Parameters.checked({**config.model_dump(), "lr": 1e-4})
+    assert sources.recorded(other) is None

@@ -9,10 +9,10 @@ import pytest
 
 from saebook.claims import Results, load_ledger
 from saebook.papers.zhang2026 import (
+    arrays,
     baselines,
     frames,
     gates,
-    grid,
     live,
     rows,
     rows_latents,
@@ -20,8 +20,16 @@ from saebook.papers.zhang2026 import (
 )
 from saebook.papers.zhang2026.cells import TARGET, Cell
 from saebook.papers.zhang2026.evidence import Evidence
-from saebook.papers.zhang2026.grid import FAMILIES, LATENT_COUNTS, MAIN, MIXES, WHICH, plan
 from saebook.papers.zhang2026.parameters import Parameters
+from saebook.papers.zhang2026.plan import (
+    FAMILIES,
+    LATENT_COUNTS,
+    MAIN,
+    MIXES,
+    WHICH,
+    plan,
+    vector_parts,
+)
 from saebook.papers.zhang2026.records import Records, missing, tables
 from saebook.papers.zhang2026.store import Store
 from saebook.testbed.lexicon import DOMAINS
@@ -84,9 +92,9 @@ def _vector_arrays(rng: np.random.Generator, blind: bool) -> dict[str, np.ndarra
 def _evidence(blind: bool = False) -> Evidence:
     rng = np.random.default_rng(3)
     cells = [(cell, _cell_arrays(cell, rng)) for cell in plan(N_SEEDS, N_SEEDS, N_SEEDS)]
-    for i, (cell, arrays) in enumerate(cells):
+    for i, (cell, made) in enumerate(cells):
         if cell.variant.startswith("mix-"):
-            kept = {k: v for k, v in arrays.items() if k.split("/")[-1] in ("law", "math", TARGET)}
+            kept = {k: v for k, v in made.items() if k.split("/")[-1] in ("law", "math", TARGET)}
             cells[i] = cell, kept
     vectors = [(family, _vector_arrays(rng, blind)) for family in FAMILIES]
     return Evidence(tables(cells, vectors), CONFIG)
@@ -186,17 +194,17 @@ def test_a_run_goes_on_from_the_records_and_not_from_other_weights(tmp_path) -> 
     held.save(tmp_path / "records")
     store = Store(CONFIG, tmp_path, Records.load(tmp_path / "records"))
     cell = Cell("skill", FAMILIES[0], "math", 1)
-    found = grid.cell_arrays(store, cell, run=False)
+    found = arrays.cell_arrays(store, cell, run=False)
     assert (found["bits/law"] == held.bits(cell, "law")).all()
     assert {"losses", "shift/3/raw"} <= set(found)
-    for part in grid.vector_parts(FAMILIES[0]):
-        names = grid.vectors(store, FAMILIES[0], part, run=False)
+    for part in vector_parts(FAMILIES[0]):
+        names = arrays.vectors(store, FAMILIES[0], part, run=False)
         assert names and all(f"/{part[1]}" in name for name in names)
-    profile = grid.vectors(store, FAMILIES[0], ("profiles", "skill", ""), run=False)
+    profile = arrays.vectors(store, FAMILIES[0], ("profiles", "skill", ""), run=False)
     assert profile["profile/skill/3/L0 13/ICL"].shape == (14, D_SAE)
-    assert grid.cell_arrays(store, Cell("skill", FAMILIES[1], "math", 1), run=False) == {}
+    assert arrays.cell_arrays(store, Cell("skill", FAMILIES[1], "math", 1), run=False) == {}
     other = Store(CONFIG, tmp_path, Records(held.items, held.vectors, {FAMILIES[0]: "other"}))
-    assert grid.cell_arrays(other, cell, run=False) == {}
+    assert arrays.cell_arrays(other, cell, run=False) == {}
 
 
 def test_what_float16_cannot_hold_is_refused() -> None:

@@ -127,12 +127,13 @@ def resampled_seeds(
         n_resamples: Resamples.
         seed: Of the resamples.
     """
+    widest = 1 - 1e-9  # two or three runs: all resamples
     reach = scipy_stats.t.ppf((1 + LEVEL) / 2, n_seeds - 1) * (n_seeds / (n_seeds - 1)) ** 0.5
     found = bootstrap_interval(
         np.arange(n_seeds, dtype=float),
         lambda index: statistic(np.asarray(index, dtype=np.intp)),
         seed=seed, n_resamples=n_resamples, method="percentile",
-        level=float(2 * scipy_stats.norm.cdf(reach) - 1),
+        level=min(widest, float(2 * scipy_stats.norm.cdf(reach) - 1)),
     )  # fmt: skip
     return Interval(found.estimate, min(found.low, found.estimate), max(found.high, found.estimate))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats as scipy_stats
 
-from saebook.papers.zhang2026 import tables
+from saebook.papers.zhang2026 import sts, tables
 from saebook.stats import pearson, spearman
 
 EXTREMES = 4
@@ -24,10 +24,10 @@ def points() -> pd.DataFrame:
     rows = []
     for (model, score), values in tables.FIGURE_3.items():
         column = tables.MODELS.index(model)
-        for domain, sts in values.items():
+        for domain, score_of_domain in values.items():
             delta = tables.DELTAS[domain][column]
             size = tables.PLOTTED_DELTA.get((model, domain), abs(delta))
-            rows.append((model, score, domain, sts, delta, size))
+            rows.append((model, score, domain, score_of_domain, delta, size))
     columns = ["model", "score", "domain", "sts", "delta", "size"]
     return pd.DataFrame(rows, columns=pd.Index(columns))
 
@@ -68,8 +68,7 @@ def _correlation(own: pd.DataFrame) -> dict[str, Any]:
 
 def leave_one_out(x: np.ndarray, y: np.ndarray, names: Sequence[str]) -> dict[str, float]:
     """Return r without each point in turn, by the name of the point left out."""
-    kept = ~np.eye(len(x), dtype=bool)
-    return {name: pearson(x[k], y[k]) for name, k in zip(names, kept, strict=True)}
+    return dict(zip(names, sts.leave_one_out(x, y).tolist(), strict=True))
 
 
 def extremes(sizes: Mapping[str, float], k: int = EXTREMES) -> list[str]:

@@ -11,8 +11,8 @@ from saebook.papers.zhang2026 import audit, sts
 from saebook.papers.zhang2026.baselines import strength
 from saebook.papers.zhang2026.cells import TARGET
 from saebook.papers.zhang2026.evidence import Evidence
-from saebook.papers.zhang2026.grid import LATENT_COUNTS
-from saebook.papers.zhang2026.rows import MAIN, baseline_pairs, details, rank_sets
+from saebook.papers.zhang2026.plan import LATENT_COUNTS, MAIN, WHICH
+from saebook.papers.zhang2026.rows import baseline_pairs, details, rank_sets
 from saebook.papers.zhang2026.rows_latents import mixture_losses
 from saebook.papers.zhang2026.saes import DEPTHS, SPARSITIES
 from saebook.papers.zhang2026.worlds import Kind, relatedness
@@ -134,7 +134,7 @@ def selective_frame(evidence: Evidence) -> pd.DataFrame:
     """
     variants = {
         f"{which}\nK = {count}": f"latents-{count}-{which}"
-        for which in ("foreseen", "matched", "matched2")
+        for which in WHICH
         for count in LATENT_COUNTS
     }
     variants |= {f"adapter\nas {count}": f"lora-{count}" for count in LATENT_COUNTS}

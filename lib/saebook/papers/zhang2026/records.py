@@ -12,10 +12,10 @@ import pandas as pd
 from saebook.papers.zhang2026.cells import Cell
 from saebook.papers.zhang2026.worlds import Kind
 from saebook.paths import records_dir
+from saebook.records import MADE_ON
 from saebook.testbed.lexicon import DOMAINS
 
 ITEMS, VECTORS = "zhang2026.items.parquet", "zhang2026.vectors.parquet"
-MADE_ON = "made_on"
 Arrays = dict[str, np.ndarray]
 BY_DOMAIN = ("profile/", "moment/")
 """How the names of matrices with a row a domain begin."""

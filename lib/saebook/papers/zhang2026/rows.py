@@ -11,14 +11,13 @@ import numpy as np
 from saebook.papers.zhang2026 import sts
 from saebook.papers.zhang2026.baselines import baselines, strength
 from saebook.papers.zhang2026.evidence import Evidence, Pair
+from saebook.papers.zhang2026.plan import FAMILIES, MAIN
 from saebook.papers.zhang2026.saes import DEPTHS, SPARSITIES
 from saebook.papers.zhang2026.worlds import SOURCES, Kind, examined_anew, relatedness
 from saebook.stats import pearson
 from saebook.testbed.lexicon import DOMAINS
 
 Row = dict[str, Any]
-MAIN = ("math", "computer science", "health")
-FAMILIES = ("gemma2-base", "llama-base", "qwen2-base")
 
 
 def _mean(r: np.ndarray) -> np.ndarray:

@@ -9,8 +9,8 @@ import numpy as np
 from saebook.papers.zhang2026 import sts
 from saebook.papers.zhang2026.cells import TARGET, Cell
 from saebook.papers.zhang2026.evidence import Evidence, widened
-from saebook.papers.zhang2026.grid import LATENT_COUNTS
-from saebook.papers.zhang2026.rows import MAIN, Row
+from saebook.papers.zhang2026.plan import LATENT_COUNTS, MAIN, MIXES, WHICH
+from saebook.papers.zhang2026.rows import Row
 from saebook.papers.zhang2026.worlds import SOURCES
 from saebook.stats import pearson, t_interval
 from saebook.testbed.lexicon import DOMAINS
@@ -125,7 +125,7 @@ def mixture_losses(evidence: Evidence) -> dict[str, dict[int, tuple[float, float
     Percentage points; the two domains are those that the mixture's records hold.
     """
     found: dict[str, dict[int, tuple[float, float]]] = {}
-    for mix in ("mix-none", "mix-score", "mix-equal", "mix-inverse"):
+    for mix in MIXES:
         cells = evidence.cells("skill", MAIN[:1], mix)
         for cell in cells:
             losses = []
@@ -170,8 +170,7 @@ def selective_row(evidence: Evidence) -> Row | None:
     """
     parts, between, n = {}, [], 0
     for count, label in zip(LATENT_COUNTS, ("3.5 percent", "10.5 percent"), strict=True):
-        names = ("foreseen", "matched", "matched2")
-        held = {w: _seed_values(evidence, f"latents-{count}-{w}", TARGET) for w in names}
+        held = {w: _seed_values(evidence, f"latents-{count}-{w}", TARGET) for w in WHICH}
         seeds = sorted(set.intersection(*(set(v) for v in held.values())))
         if len(seeds) < 2 or max(max(v.values()) for v in held.values()) < TAUGHT:
             return None
