@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from saebook.papers.wang2025 import cells, grid, methods, utility
+from saebook.papers.wang2025 import cells, grid, live, methods, store, utility
 from saebook.papers.wang2025.cards import latent_card
 from saebook.papers.wang2025.checks import implementation_table
 from saebook.papers.wang2025.latents import choose_latents, explain
@@ -17,8 +17,9 @@ from saebook.testbed import load_world
 from saebook.zoo import find_saes
 
 CONFIG = Parameters(
-    tier="smoke", n_corpus_tokens=4_000, n_latents=5, n_control_latents=5, n_prompts=4,
+    tier="smoke", model_names="gemma2-base", n_corpus_tokens=4_000, n_latents=5, n_control_latents=5, n_prompts=4,
     factors="0.8 2", n_new_tokens=5, n_unsteered=8, n_concepts=5, n_resamples=100,
+    n_live_latents=5, n_live_tokens=2_000,
 )  # fmt: skip
 ROW = 14  # topk at sparsity 7
 
@@ -150,8 +151,8 @@ def test_a_card_holds_windows_and_steered_samples(setting, entry, tables):
 def test_tables_of_record_are_read_only_by_the_parameters_that_made_them(tables, entry, tmp_path):
     row = {n: t.assign(sae=ROW) for n, t in tables.items()}
     whole = {"saes": grid.sae_table(row.pop("figures"), CONFIG), **row}
-    folder = grid.save_records(whole, tmp_path / "wang2025")
-    read = dict(grid.read_tables(folder))
+    folder = store.save_records(whole, tmp_path / "wang2025")
+    read = dict(store.read_tables(folder))
     assert read["saes"].index.tolist() == [ROW] and len(read["texts"]) == len(tables["texts"])
     assert grid.committed_tables(CONFIG, folder) is None, "29 SAEs are missing"
     assert grid.committed_tables(CONFIG, tmp_path / "nowhere") is None
@@ -159,6 +160,42 @@ def test_tables_of_record_are_read_only_by_the_parameters_that_made_them(tables,
     other = CONFIG.model_copy(update={"seed": 1})
     keys = {grid.cell_key(specs[ROW], c, source) for c in (CONFIG, other)}
     assert len(keys) == 2 and read["saes"].loc[ROW, "key"] in keys
+
+
+def test_records_need_no_sae_at_hand_and_fewer_models_than_they_hold(tables, tmp_path):
+    both = CONFIG.model_copy(update={"model_names": "gemma2-base llama-base"})
+    n = len(grid.grid_specs(both))
+    figures = pd.concat([tables["figures"].assign(sae=i) for i in range(n)])
+    rows = {name: pd.concat([t.assign(sae=i) for i in range(n)])
+            for name, t in tables.items() if name != "figures"}  # fmt: skip
+    per_model = pd.DataFrame({"model": both.models, "score": 1.0})
+    whole = {"saes": grid.sae_table(figures, both), **rows,
+             **dict.fromkeys(grid.MODEL_TABLES, per_model)}  # fmt: skip
+    folder = store.save_records(whole, tmp_path / "wang2025")
+    every, one = (grid.committed_tables(c, folder) for c in (both, CONFIG))
+    assert every is not None and len(every["saes"]) == 60
+    assert one is not None and set(one["saes"]["model"]) == {"gemma2-base"}
+    assert len(one["texts"]) == 30 * len(tables["texts"]) and len(one["methods"]) == 1
+
+
+def test_rounding_keeps_eleven_bits_and_the_range_of_single_precision():
+    values = pd.Series([1.0, 1 / 3, 3e-30, -7e20, float("nan"), 0.0], dtype="float32")
+    frame = pd.DataFrame({"x": values, "n": range(6), "wide": [1 / 3] * 6})
+    found = store.rounded(frame)
+    assert found["x"].dtype == "float32" and found["wide"].iloc[0] == 1 / 3
+    assert found["x"].tolist()[:4] == pytest.approx(values.tolist()[:4], rel=2**-11)
+    assert found["x"].isna().tolist() == [False] * 4 + [True, False]
+    pd.testing.assert_frame_equal(store.rounded(found), found)
+
+
+def test_a_cell_measured_anew_agrees_with_the_tables_and_a_changed_text_shows(setting, tables):
+    held = {"texts": tables["texts"].assign(sae=ROW)}
+    assert grid.reference_row(CONFIG) == ROW
+    assert live.repeated(setting, held, CONFIG)["same grades"].all()
+    other = held["texts"].assign(fluency=2 - held["texts"]["fluency"].where(lambda f: f != 1, 2))
+    assert not live.repeated(setting, {"texts": other}, CONFIG)["same grades"].all()
+    with pytest.raises(ValueError, match="of them in the tables"):
+        live.repeated(setting, {"texts": held["texts"].iloc[::2]}, CONFIG)
 
 
 def test_a_row_that_the_grid_does_not_have_is_refused():

@@ -38,7 +38,7 @@ from saebook.zoo.validity import SAE_BOUNDS, SAE_VALID
 
 N_LATENTS, D_SAE, FACTORS = 12, 40, (0.5, 1.0, 2.0)
 CONFIG = Parameters(
-    tier="smoke", n_latents=N_LATENTS, n_control_latents=6, n_prompts=8, factors="0.5 1 2",
+    tier="smoke", model_names="m", n_latents=N_LATENTS, n_control_latents=6, n_prompts=8, factors="0.5 1 2",
     n_resamples=100,
 )  # fmt: skip
 
@@ -236,9 +236,24 @@ def test_zeros_are_kept_in_the_harmonic_mean():
 
 
 def test_a_filter_that_keeps_nothing_gains_nothing():
-    table = pd.DataFrame({"success": [1.0, 5.0], "score": [0.0, 0.5]})
-    assert method_rows.filter_gain(table, "score") == 2
-    assert method_rows.filter_gain(table.assign(score=0.0), "score") == 0
+    table = pd.DataFrame({"sae": [0, 1], "success": [1.0, 5.0], "output_difference": [0.0, 0.5],
+                          "input_score": 1.0})  # fmt: skip
+    sums = method_rows.filter_sums(table)
+    assert method_rows.filter_gain(sums) == 2 and sums["both"].tolist() == [0, 1]
+    none = method_rows.filter_sums(table.assign(output_difference=0.0))
+    assert method_rows.filter_gain(none) == 0
+
+
+def test_slopes_are_rank_correlations_and_zero_where_nothing_moves(told):
+    slopes = method_rows.instruction_slopes(told)
+    assert (slopes == 0).all(), "every made-up instruction grade is 2"
+    rng = np.random.default_rng(3)
+    texts = told.tables["texts"].assign(instruction=rng.integers(3, size=len(told.tables["texts"])))
+    moved = Measured({**told.tables, "texts": texts}, CONFIG)
+    own = texts[(texts["arm"] == OWN) & (texts["sae"] == 4)]
+    means = own.groupby(["latent", "factor"])["instruction"].mean().unstack("factor")
+    slow = [association.rho(list(FACTORS), row.tolist()) for row in means.to_numpy()]
+    assert method_rows.instruction_slopes(moved)[4] == pytest.approx(np.mean(slow))
 
 
 @pytest.mark.parametrize("factors", ["", "0.5 0.5", "2 1", "-1 2", "one two", "0"])

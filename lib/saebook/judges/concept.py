@@ -1,8 +1,11 @@
 """Is the concept of a latent in the text? Three judges, none of which reads the logit lens.
 
 Cuts come from unsteered continuations of the same prompt and from natural text, before any
-steered text is seen. Grade 1: more of the concept than all but 5 % of unsteered continuations
+steered text is seen. Grade 1: more of the concept than all but 1 % of unsteered continuations
 hold, and at least half a word. Grade 2: as much as natural text that is about it.
+
+The 1 % is the judge's own floor: what passes the cut without steering scores as if it had been
+steered. Give some two hundred continuations a prompt, or the quantile is a guess.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ from saebook.interpretability import LexiconExplainer
 from saebook.judges.annotator import ConceptAnnotator
 from saebook.judges.grades import Floats, grade
 
-UNSTEERED_QUANTILE = 0.95
+UNSTEERED_QUANTILE = 0.99
+"""Share of unsteered continuations that do not hold a concept, by definition of the low cut."""
 LEAST = 0.5
 """Expected words below which a text does not hold a concept, however rare it is."""
 REENCODED_CUTS = (0.01, 0.25)

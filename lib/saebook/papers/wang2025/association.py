@@ -110,6 +110,13 @@ def over_saes(
     return Interval(found.estimate, low, high)
 
 
+def mean_over_saes(values: pd.Series, draws: int, seed: int) -> Interval:
+    """Mean of one number an SAE with its 95 % percentile interval, SAEs resampled."""
+    return bootstrap_interval(
+        values.to_numpy(float), seed=seed, n_resamples=draws, method="percentile"
+    )
+
+
 def shuffled(
     saes: pd.DataFrame, column: str, statistic: Callable[[pd.DataFrame], float], seed: int,
     draws: int = 200,

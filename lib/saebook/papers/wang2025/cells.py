@@ -62,7 +62,7 @@ def measure_cell(setting: Setting, entry: HouseSAE, config: Parameters) -> Table
     )
     return {
         "latents": compact(latents),
-        "texts": _texts(setting, sae, explained, config),
+        "texts": cell_texts(setting, sae, explained, config),
         "deltas": compact(all_deltas(setting, sae, codes, config)),
         "floors": compact(_floors(setting, sae, explained, config)),
         "figures": pd.DataFrame([sae_figures(setting, entry)]),
@@ -110,8 +110,14 @@ def decoder_rows(sae: Any, latents: Tensor, arm: str, seed: int) -> Tensor:
     raise ValueError(f"unknown arm {arm!r}; known: {', '.join(ARMS)}")
 
 
-def _texts(setting: Setting, sae: Any, explained: Explained, config: Parameters) -> pd.DataFrame:
-    """Steered texts of all arms; success always counts the logit lens of the latents' own rows."""
+def cell_texts(
+    setting: Setting, sae: Any, explained: Explained, config: Parameters
+) -> pd.DataFrame:
+    """Steered and graded texts of all arms: the columns of `latent_texts` without row, and arm.
+
+    The first `n_latents` latents are steered along their own rows, the first `n_control_latents`
+    along the others; success always counts the logit lens of the latents' own rows.
+    """
     sizes = {arm: config.n_latents if arm == OWN else config.n_control_latents for arm in ARMS}
     at = torch.cat([torch.arange(n) for n in sizes.values()])
     ids = explained.ids

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from saebook.papers.wang2025.association import group_taus, over_saes
+from saebook.papers.wang2025.association import mean_over_saes, over_saes, tau
 from saebook.papers.wang2025.cells import OWN
 from saebook.papers.wang2025.measures import Measured
 
@@ -25,9 +25,7 @@ def correlation_table(m: Measured, correlations: pd.DataFrame) -> pd.DataFrame:
         correlations: From `selection_rows.rank_correlations`.
     """
     rows = {
-        name: over_saes(
-            correlations, lambda t, n=name: float(t[n].mean()), m.config.n_resamples, m.config.seed
-        )
+        name: mean_over_saes(correlations[name], m.config.n_resamples, m.config.seed)
         for name in correlations
     }
     columns = ["mean Spearman", "low", "high"]
@@ -48,12 +46,7 @@ def latent_bins(m: Measured, n_bins: int = 6) -> pd.DataFrame:
         at = np.ceil(share * n_bins).clip(1, n_bins).astype(int)
         means = m.latents["score"].groupby([m.latents["sae"], at]).mean().unstack()
         for number in means.columns:
-            found = over_saes(
-                means[[number]].dropna(),
-                lambda t, c=number: float(t[c].mean()),
-                m.config.n_resamples,
-                m.config.seed,
-            )
+            found = mean_over_saes(means[number].dropna(), m.config.n_resamples, m.config.seed)
             rows.append((label, (float(str(number)) - 0.5) / n_bins, *found))
     return pd.DataFrame(rows, columns=["reading", "rank", "score", "low", "high"])
 
@@ -70,9 +63,11 @@ def tau_frame(m: Measured, other: dict[str, float]) -> pd.DataFrame:
     for level, printed in zip(levels, other.values(), strict=True):
         part = m.saes[m.saes["sparsity"] == level]
         found = over_saes(
-            part, lambda s: next(iter(group_taus(s.assign(all=0), ["all"]).values()), 0.0),
-            m.config.n_resamples, m.config.seed,
-        )  # fmt: skip
+            part[["mu", "g"]],
+            lambda s: tau(s["mu"].tolist(), s["g"].tolist()),
+            m.config.n_resamples,
+            m.config.seed,
+        )
         rows.append((level, *found, printed))
     return pd.DataFrame(rows, columns=["sparsity", "ours", "low", "high", "paper"])
 
@@ -82,9 +77,7 @@ def lift_frame(m: Measured) -> pd.DataFrame:
     rows = []
     for architecture, part in m.saes.groupby("architecture", sort=False):
         for column, name in METHODS.items():
-            found = over_saes(
-                part, lambda s, c=column: float(s[c].mean()), m.config.n_resamples, m.config.seed
-            )
+            found = mean_over_saes(part[column], m.config.n_resamples, m.config.seed)
             rows.append((architecture, name, *found))
     return pd.DataFrame(rows, columns=["architecture", "method", "score", "low", "high"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from saebook.papers.wang2025.association import over_saes
+from saebook.papers.wang2025.association import mean_over_saes
 from saebook.papers.wang2025.cells import OWN, PERMUTED
 from saebook.papers.wang2025.measures import Measured
 from saebook.papers.wang2025.method_rows import arm_means
@@ -56,8 +56,7 @@ def encoder_loss(m: Measured) -> Interval:
     floors = m.tables["floors"]
     shuffled = floors[floors["kind"] == "permuted encoder"].groupby("sae")["balanced_true"].mean()
     own = m.latents.groupby("sae")["balanced_true"].mean()
-    table = (own - shuffled).dropna().to_frame("lost")
-    return over_saes(table, lambda t: float(t["lost"].mean()), m.config.n_resamples, m.config.seed)
+    return mean_over_saes((own - shuffled).dropna(), m.config.n_resamples, m.config.seed)
 
 
 def permutations_fail(table: pd.DataFrame, lost: Interval) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from saebook.cache import Cache, atomic_folder
+from saebook.cache import Cache
 from saebook.features.scores import confidence_bounds
 from saebook.interpretability import scoreable_latents
 from saebook.papers.wang2025.cells import Tables, compact, measure_cell
@@ -23,13 +23,18 @@ from saebook.papers.wang2025.methods import (
 )
 from saebook.papers.wang2025.parameters import Parameters
 from saebook.papers.wang2025.setting import Setting, read_setting
-from saebook.paths import records_dir
+from saebook.papers.wang2025.store import (
+    read_tables,
+    records_folder,
+    save_records,
+    write_tables,
+)
 from saebook.subjects import load_subject
 from saebook.testbed import load_world
-from saebook.zoo import HouseSAE, HouseSource, SAESpec, find_saes, get_saes, house_grid
+from saebook.zoo import HouseSAE, HouseSource, SAESpec, get_saes, house_grid
 from saebook.zoo.store import key_of
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Raised whenever a measurement changes, so that no old cell is taken for a new one."""
 REFERENCE = ("topk", 7)
 """Architecture and sparsity of the SAE on which methods of steering are compared."""
@@ -53,6 +58,12 @@ def grid_specs(config: Parameters) -> list[SAESpec]:
         for seed in config.seeds
         for spec in house_grid(model, config.layer, seed)
     ]
+
+
+def reference_row(config: Parameters) -> int:
+    """Row of the grid of the first model's and seed's `REFERENCE` SAE."""
+    specs = grid_specs(config)
+    return next(i for i, s in enumerate(specs) if (s.architecture, s.sparsity) == REFERENCE)
 
 
 def cell_key(spec: SAESpec, config: Parameters, source: HouseSource) -> str:
@@ -169,45 +180,21 @@ def measure_model(setting: Setting, entries: dict[SAESpec, HouseSAE], config: Pa
     }
 
 
-def write_tables(tables: Tables, folder: Path) -> None:
-    """Write tables as parquet, one file each."""
-    for name, table in tables.items():
-        table.to_parquet(folder / f"{name}.parquet", compression="zstd", index=name == "saes")
-
-
-def read_tables(folder: Path) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the tables of a folder by name."""
-    for path in sorted(folder.glob("*.parquet")):
-        yield path.stem, pd.read_parquet(path)
-
-
-def records_folder() -> Path:
-    """Where the full tier's tables lie."""
-    return records_dir() / "wang2025"
-
-
-def save_records(tables: Tables, folder: Path | None = None) -> Path:
-    """Write the tables of record, whole or not at all."""
-    target = records_folder() if folder is None else folder
-    with atomic_folder(target) as made:
-        write_tables(tables, made)
-    return target
-
-
 def committed_tables(config: Parameters, folder: Path | None = None) -> Tables | None:
     """The tables of record, or None if there are none for these parameters, models and SAEs.
 
-    Models and seeds may be fewer than the tables hold; everything else has to agree.
+    Models and seeds may be fewer than the tables hold; everything else has to agree. The SAEs
+    themselves need not be at hand: a cell's key holds all that they were made from.
     """
     place = records_folder() if folder is None else folder
     if not (place / "saes.parquet").is_file():
         return None
     tables = dict(read_tables(place))
-    source, found = HouseSource(), find_saes(grid_specs(config))
-    keys = {cell_key(spec, config, source) for spec in found}
+    specs, source = grid_specs(config), HouseSource()
+    keys = {cell_key(spec, config, source) for spec in specs}
     saes = tables["saes"]
     kept = saes[saes["key"].isin(keys)]
-    if len(kept) < len(grid_specs(config)):
+    if len(kept) < len(specs):
         return None
     held = {n: t[t["sae"].isin(kept.index)] for n, t in tables.items() if n in CELL_TABLES}
     models = {n: t[t["model"].isin(config.models)] for n, t in tables.items() if n in MODEL_TABLES}
@@ -231,31 +218,6 @@ def tables_for(config: Parameters, say: Progress | None = None) -> tuple[Tables,
     if config.tier == "full":
         save_records(tables)
     return tables, why
-
-
-def repeated(tables: Tables, config: Parameters) -> pd.DataFrame:
-    """Measure the first `n_live` SAEs anew and compare text by text with the tables.
-
-    Returns:
-        One row a text: sae, arm, latent, factor, prompt and "same grades".
-
-    Raises:
-        ValueError: the texts of the two do not correspond.
-    """
-    place = ["sae", "arm", "latent", "factor", "prompt"]
-    grades = ["concept", "instruction", "fluency"]
-    which = list(range(config.n_live))
-    live = config.model_copy(update={"tier": "testbed"})  # never from the cells kept on disk
-    new = measure_grid(live, only=which)["texts"].astype({"arm": str})
-    old = tables["texts"].astype({"arm": str})
-    old = old[old["sae"].isin(which)]
-    both = new.merge(old, on=place, suffixes=("", "_old"))
-    if not len(new) == len(old) == len(both):
-        raise ValueError(
-            f"{len(new)} texts measured now, {len(old)} in the tables, {len(both)} in both"
-        )
-    same = [(both[g] == both[f"{g}_old"]) for g in grades]
-    return both[place].assign(**{"same grades": pd.concat(same, axis=1).all(axis=1)})
 
 
 def sae_of(number: int, config: Parameters) -> Any:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
-from saebook.papers.wang2025.association import over_saes, rho
+from saebook.papers.wang2025.association import mean_over_saes, over_saes
 from saebook.papers.wang2025.association_rows import Row, named
 from saebook.papers.wang2025.cells import OWN, PERMUTED, RANDOM
 from saebook.papers.wang2025.measures import OUTPUT, Measured
@@ -58,9 +61,7 @@ def arm_means(m: Measured) -> pd.DataFrame:
 def floor_row(m: Measured, table: pd.DataFrame) -> Row:
     """K8: own decoder rows over random ones (over SAEs), difference of means over the SAE."""
     arms = arm_means(m)
-    above = over_saes(
-        arms, lambda a: float((a[OWN] - a[RANDOM]).mean()), m.config.n_resamples, m.config.seed
-    )
+    above = mean_over_saes(arms[OWN] - arms[RANDOM], m.config.n_resamples, m.config.seed)
     return {
         **named(
             {
@@ -101,26 +102,29 @@ def detection_row(m: Measured) -> Row:
 def instruction_slopes(m: Measured, seed: int | None = None) -> pd.Series:
     """Mean Spearman of the instruction grade with the factor by SAE, over its latents.
 
-    A latent whose grade does not move counts as 0. With a seed the factors are shuffled.
+    A latent whose grade does not move counts as 0. With a seed the factors are shuffled, latent
+    by latent.
     """
     own = m.texts[m.texts["arm"] == OWN]
     means = own.groupby(["sae", "latent", "factor"])["instruction"].mean().unstack("factor")
-    factors = [float(str(f)) for f in means.columns]
-    rng = np.random.default_rng(seed)
-
-    def one(row: np.ndarray) -> float:
-        return rho(factors if seed is None else rng.permutation(factors).tolist(), row.tolist())
-
-    found = pd.Series([one(row) for row in means.to_numpy(float)], index=means.index)
+    grades = rankdata(means.to_numpy(float), axis=1)
+    factors = np.tile(np.arange(grades.shape[1], dtype=float), (len(grades), 1))
+    if seed is not None:
+        factors = np.random.default_rng(seed).permuted(factors, axis=1)
+    found = pd.Series(_row_correlations(factors, grades), index=means.index)
     return found.groupby(level="sae").mean()
+
+
+def _row_correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Pearson's r of each row of x with the same row of y, [n]; 0 where one of them is constant."""
+    a, b = x - x.mean(1, keepdims=True), y - y.mean(1, keepdims=True)
+    size = np.sqrt((a**2).sum(1) * (b**2).sum(1))
+    return np.divide((a * b).sum(1), size, out=np.zeros(len(x)), where=size > 0)
 
 
 def harder_row(m: Measured) -> Row:
     """B3: does steering harder lose the instruction?"""
-    table = instruction_slopes(m).to_frame("slope")
-    found = over_saes(
-        table, lambda t: float(t["slope"].mean()), m.config.n_resamples, m.config.seed
-    )
+    found = mean_over_saes(instruction_slopes(m), m.config.n_resamples, m.config.seed)
     control = float(instruction_slopes(m, seed=m.config.seed + 43).mean())
     return {
         **found._asdict(),
@@ -151,41 +155,49 @@ def success_row(m: Measured) -> Row:
     table = gen_success(m, OWN).merge(scores, on=["sae", "latent"])
     permuted = gen_success(m, PERMUTED).merge(scores, on=["sae", "latent"])
     rng = np.random.default_rng((m.config.seed, 47))
-    table = table.assign(random=rng.permutation(table[OUTPUT].to_numpy()))
-    by_sae = dict(list(table.groupby("sae")))
-    index = pd.DataFrame(index=list(by_sae))
+    shuffled = table.assign(**{OUTPUT: rng.permutation(table[OUTPUT].to_numpy())})
 
-    def over(statistic):
-        return over_saes(
-            index, lambda drawn: statistic(pd.concat([by_sae[i] for i in drawn.index])),
-            m.config.n_resamples // 4, m.config.seed,
-        )  # fmt: skip
+    def over(sums: pd.DataFrame, statistic: Callable[[pd.DataFrame], float]) -> Interval:
+        return over_saes(sums, statistic, m.config.n_resamples, m.config.seed)
 
-    both = over(
-        lambda t: float(((t[OUTPUT] >= BOTH_FROM) & (t["input_score"] >= BOTH_FROM)).mean())
-    )
+    own = filter_sums(table)
     return {
         **named(
             {
-                "output score filter": over(lambda t: filter_gain(t, OUTPUT)),
-                "random filter": over(lambda t: filter_gain(t, "random")),
-                "high on both": both,
+                "output score filter": over(own, filter_gain),
+                "random filter": over(filter_sums(shuffled), filter_gain),
+                "high on both": over(own, lambda s: float(s["both"].sum() / s["latents"].sum())),
             }
         ),
         "n": len(table),
-        "controls": {"gain_with_permuted_decoder": filter_gain(permuted, OUTPUT)},
+        "controls": {"gain_with_permuted_decoder": filter_gain(filter_sums(permuted))},
         "detail": {
-            "share_kept": float((table[OUTPUT] >= OUTPUT_FROM).mean()),
+            "share_kept": float(own["kept"].sum() / own["latents"].sum()),
             "mean_success": float(table["success"].mean()),
         },
     }
 
 
-def _high_on_both(table: pd.DataFrame) -> float:
-    return float((table[[OUTPUT, "input_score"]].min(axis=1) >= BOTH_FROM).mean())
+def filter_sums(table: pd.DataFrame) -> pd.DataFrame:
+    """Counts and sums of success of all latents and of those the output score keeps, by SAE."""
+    kept = table[OUTPUT] >= OUTPUT_FROM
+    columns = {
+        "latents": pd.Series(1, table.index),
+        "kept": kept.astype(int),
+        "both": (table[[OUTPUT, "input_score"]].min(axis=1) >= BOTH_FROM).astype(int),
+        "success": table["success"],
+        "kept_success": table["success"].where(kept, 0.0),
+    }
+    return pd.DataFrame(columns).groupby(table["sae"]).sum()
 
 
-def filter_gain(table: pd.DataFrame, column: str) -> float:
-    """Mean success of latents whose score reaches the threshold, less that of all; 0 if none do."""
-    kept = table.loc[table[column] >= OUTPUT_FROM, "success"]
-    return float(kept.mean() - table["success"].mean()) if len(kept) else 0.0
+def filter_gain(sums: pd.DataFrame) -> float:
+    """Mean success of the kept latents less that of all; 0 if none is kept.
+
+    Args:
+        sums: From `filter_sums`.
+    """
+    total = sums.sum()
+    if not total["kept"]:
+        return 0.0
+    return float(total["kept_success"] / total["kept"] - total["success"] / total["latents"])

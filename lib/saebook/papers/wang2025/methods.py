@@ -147,9 +147,8 @@ def _example(setting: Setting, concept: str) -> str:
 
 def _unsteered(setting: Setting, concepts: list[str]) -> pd.DataFrame:
     """Fresh unsteered continuations, graded for every concept in turn."""
-    n = len(setting.fresh[0])
     grid = [(i, p) for i in range(len(concepts)) for p in range(len(setting.openings))]
-    rows = [setting.fresh[p][i % n] for i, p in grid]
+    rows = [setting.fresh[p][i] for i, p in grid]
     frame = pd.DataFrame(grid, columns=["row", "prompt"]).assign(factor=np.float32(0))
     return graded_frame(setting, frame, rows, concepts).assign(method=NOTHING)
 

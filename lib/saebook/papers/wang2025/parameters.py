@@ -16,7 +16,7 @@ class Parameters(ChapterParameters):
     """How large a run this is; stored with the results."""
     from_records: bool = True
     """Draw the statistics from the committed tables of the full tier; measure live otherwise."""
-    model_names: str = Field("gemma2-base", min_length=1)
+    model_names: str = Field("gemma2-base llama-base qwen2-base", min_length=1)
     """House models whose grids are measured, separated by spaces; the first leads."""
     layer: int = Field(3, ge=0)
     """Block whose output is encoded and steered."""
@@ -26,13 +26,13 @@ class Parameters(ChapterParameters):
     """Tokens on which latents are explained and detected."""
     n_latents: int = Field(128, ge=5)
     """Latents scored and steered an SAE (the paper: 100)."""
-    n_prompts: int = Field(6, ge=4)
+    n_prompts: int = Field(8, ge=4)
     """Openings steered; the first half chooses the factor, the second is scored (the paper: 10)."""
     factors: str = Field("0.4 0.8 1.2 2", min_length=1)
     """Steering factors in multiples of the latent's largest activation, rising."""
     n_new_tokens: int = Field(20, ge=4)
     """Tokens generated a text (the paper: up to 128)."""
-    n_unsteered: int = Field(40, ge=8)
+    n_unsteered: int = Field(200, ge=8)
     """Unsteered continuations of each prompt, on which the judges' cuts are set."""
     n_control_latents: int = Field(16, ge=5)
     """Latents an SAE that are steered with permuted and with random decoder rows."""
@@ -44,9 +44,11 @@ class Parameters(ChapterParameters):
     """Amplification of Delta Token Confidence (the paper: 10)."""
     k: int = Field(1, ge=1)
     """Tokens counted by Delta Token Confidence (the paper: 1)."""
-    n_live: int = Field(1, ge=1)
-    """SAEs measured anew, at the sizes of the tables, when the statistics come from them."""
-    n_resamples: int = Field(2_000, ge=100)
+    n_live_latents: int = Field(32, ge=5)
+    """Latents of one SAE that are steered anew, and of the one that is trained on the page."""
+    n_live_tokens: int = Field(50_000, ge=1_000)
+    """Tokens on which one SAE of the grid is trained on the page (the tables' own: 200,000)."""
+    n_resamples: int = Field(1_000, ge=100)
     """Bootstrap and permutation draws."""
     seed: int = Field(0, ge=0)
     """Texts, windows, latents, sampling noise, resamples."""

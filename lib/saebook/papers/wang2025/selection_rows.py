@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from saebook.papers.wang2025 import selection
-from saebook.papers.wang2025.association import over_saes, rho, shuffled
+from saebook.papers.wang2025.association import mean_over_saes, over_saes, rho, shuffled
 from saebook.papers.wang2025.association_rows import Row, named
 from saebook.papers.wang2025.measures import CONFIDENCE, OUTPUT, Measured
 from saebook.papers.wang2025.parameters import Parameters
@@ -28,8 +28,14 @@ def _ratio(numerator: str, denominator: str) -> Callable[[pd.DataFrame], float]:
     return of
 
 
+def _resampled(
+    table: pd.DataFrame, statistic: Callable[[pd.DataFrame], float], config: Parameters
+) -> Interval:
+    return over_saes(table, statistic, config.n_resamples, config.seed)
+
+
 def _interval(m: Measured, statistic: Callable[[pd.DataFrame], float]) -> Interval:
-    return over_saes(m.saes, statistic, m.config.n_resamples, m.config.seed)
+    return _resampled(m.saes, statistic, m.config)
 
 
 def doubling_row(m: Measured) -> Row:
@@ -77,9 +83,7 @@ def _smaller_step(high: str, middle: str) -> Callable[[pd.DataFrame], float]:
 def order_row(m: Measured) -> Row:
     """C8: the smaller step of the order in each pair of model and architecture."""
     cells = {
-        f"{model}, {architecture}": over_saes(
-            part, _smaller_step("g_high", "g_output"), m.config.n_resamples, m.config.seed
-        )
+        f"{model}, {architecture}": _resampled(part, _smaller_step("g_high", "g_output"), m.config)
         for (model, architecture), part in m.saes.groupby(["model", "architecture"], sort=False)
     }
     chance = _smaller_step("g_random", "g_random_2")
@@ -126,22 +130,21 @@ def _peakedness(m: Measured, column: str) -> pd.Series:
 
 def shape_row(m: Measured) -> Row:
     """C11: are most latents near zero with a thin tail?"""
-    table = m.saes.assign(shape=_peakedness(m, "delta"), chance=_peakedness(m, "random"))
-    found = over_saes(
-        table, lambda s: float(s["shape"].mean()), m.config.n_resamples, m.config.seed
-    )
+    shape = _peakedness(m, "delta")
+    found = mean_over_saes(shape, m.config.n_resamples, m.config.seed)
     bounds = m.tables["prefixes"].set_index("model")[["low", "high"]].to_dict("index")
     return {
         **found._asdict(),
-        "n": len(table),
-        "controls": {"ratio_for_random_directions": float(table["chance"].mean())},
+        "n": len(shape),
+        "controls": {"ratio_for_random_directions": float(_peakedness(m, "random").mean())},
         "detail": {"bounds_nats": bounds},
     }
 
 
 def chance_row(m: Measured) -> Row:
     """K1: token confidence against a random ranking under the same best-of rule."""
-    found = _interval(m, lambda s: float((s["g_high"] - s["g_random"]).mean()))
+    gain = m.saes["g_high"] - m.saes["g_random"]
+    found = mean_over_saes(gain, m.config.n_resamples, m.config.seed)
     control = float((m.saes["g_random"] - m.saes["g_random_2"]).mean())
     return {
         **found._asdict(),
@@ -190,12 +193,6 @@ def rank_correlations(m: Measured) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _mean_interval(
-    table: pd.DataFrame, statistic: Callable[[pd.DataFrame], float], config: Parameters
-) -> Interval:
-    return over_saes(table, statistic, config.n_resamples, config.seed)
-
-
 def ranking_row(m: Measured, table: pd.DataFrame) -> Row:
     """K3: does token confidence rank latents by utility better than the output score?
 
@@ -203,10 +200,9 @@ def ranking_row(m: Measured, table: pd.DataFrame) -> Row:
         m: The measurements.
         table: From `rank_correlations`.
     """
-    lead = _mean_interval(
-        table, lambda t: float((t["confidence"] - t["output score"]).mean()), m.config
-    )
-    output = _mean_interval(table, lambda t: float(t["output score"].mean()), m.config)
+    draws, seed = m.config.n_resamples, m.config.seed
+    lead = mean_over_saes(table["confidence"] - table["output score"], draws, seed)
+    output = mean_over_saes(table["output score"], draws, seed)
     return {
         **named({"lead": lead, "output score": output}),
         "n": len(m.latents),
@@ -215,11 +211,14 @@ def ranking_row(m: Measured, table: pd.DataFrame) -> Row:
     }
 
 
+def lead_over_trivial(table: pd.DataFrame) -> float:
+    """Mean Spearman of token confidence less the largest of the trivial predictors' (K6)."""
+    return float(table["confidence"].mean() - table[list(TRIVIAL)].mean().max())
+
+
 def effect_row(m: Measured, table: pd.DataFrame) -> Row:
     """K6: token confidence against the best of the trivial predictors; arguments as K3's."""
-    found = _mean_interval(
-        table, lambda t: float(t["confidence"].mean() - t[list(TRIVIAL)].mean().max()), m.config
-    )
+    found = _resampled(table, lead_over_trivial, m.config)
     return {
         **found._asdict(),
         "n": len(m.latents),
@@ -249,7 +248,7 @@ def variants_row(m: Measured, table: pd.DataFrame) -> Row:
     One fixed tier (the top tenth), because a best-of rule exceeds one under any ranking.
     """
     names = [str(name) for name in table if name not in ("random", "g")]
-    cells = {name: _mean_interval(table, _ratio(name, "g"), m.config) for name in names}
+    cells = {name: _resampled(table, _ratio(name, "g"), m.config) for name in names}
     return {
         **named(cells),
         "n": len(table),

@@ -42,6 +42,8 @@ TOKENS_A_ROUND = 450
 """About what a round holds; more are drawn than needed."""
 UNSTEERED_KEY = 10**9
 """Keys of the noise of unsteered texts start here, beyond those of steered ones."""
+FRESH_KEY = 2 * UNSTEERED_KEY
+"""The same for the unsteered texts that no cut has seen."""
 BATCH = 1024
 """Texts a generation batch: the model is small, the overhead of a step is not."""
 
@@ -72,7 +74,7 @@ class Setting:
     unsteered: list[Rows]
     """Unsteered continuations of each opening, on which cuts are set."""
     fresh: list[Rows]
-    """Further unsteered continuations that no cut has seen."""
+    """Further unsteered continuations that no cut has seen, one a concept of the shared list."""
     annotator: ConceptAnnotator
     concept: InventoryJudge
     topic: TopicJudge
@@ -138,7 +140,7 @@ def read_setting(subject: Subject, world: World, config: Parameters) -> Setting:
     annotator = ConceptAnnotator.fit(rows, texts, vocabulary)
     drawn = openings(world, config.n_prompts, config.seed)
     contexts = subject.encode([opening.text for opening in drawn])
-    unsteered = _unsteered(subject, drawn, config, 0)
+    unsteered = _unsteered(subject, drawn, config, UNSTEERED_KEY, config.n_unsteered)
     flat = [row for part in unsteered for row in part]
     owners = [context for context in contexts for _ in range(config.n_unsteered)]
     likelihood = GeneratorLikelihood.fit(rows, vocabulary)
@@ -150,7 +152,7 @@ def read_setting(subject: Subject, world: World, config: Parameters) -> Setting:
         drawn,
         contexts,
         unsteered,
-        _unsteered(subject, drawn, config, 1),
+        _unsteered(subject, drawn, config, FRESH_KEY, config.n_concepts),
         annotator,
         InventoryJudge.calibrated(annotator, unsteered, _natural(rows, config)),
         TopicJudge.calibrated(annotator, [opening.topic for opening in drawn], unsteered),
@@ -177,12 +179,10 @@ def _texts(world: World, config: Parameters) -> list:
 
 
 def _unsteered(
-    subject: Subject, drawn: Sequence[Opening], config: Parameters, part: int
+    subject: Subject, drawn: Sequence[Opening], config: Parameters, first: int, n: int
 ) -> list[Rows]:
-    """Unsteered continuations of each opening; parts share no noise."""
-    n = config.n_unsteered
+    """n unsteered continuations of each opening; the keys of their noise count from `first`."""
     prompts = [opening.text for opening in drawn for _ in range(n)]
-    first = UNSTEERED_KEY + part * len(prompts)
     rows = generate_ids(
         subject,
         prompts,

@@ -1,0 +1,103 @@
+"""One cell of the grid measured on the page: against the tables, and with an SAE trained here."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from saebook.papers.wang2025.cells import OWN, Tables, cell_texts, sae_figures
+from saebook.papers.wang2025.grid import grid_specs, reference_row
+from saebook.papers.wang2025.latents import (
+    Explained,
+    choose_latents,
+    explain,
+    interpretability_frame,
+)
+from saebook.papers.wang2025.measures import Measured
+from saebook.papers.wang2025.parameters import Parameters
+from saebook.papers.wang2025.setting import Setting
+from saebook.papers.wang2025.utility import utilities, with_hm
+from saebook.zoo import HouseSAE, get_saes
+from saebook.zoo.validity import SAE_BOUNDS, SAE_VALID
+
+GRADES = ("concept", "instruction", "fluency")
+
+
+def repeated(setting: Setting, tables: Tables, config: Parameters) -> pd.DataFrame:
+    """Steer the reference SAE's first `n_live_latents` anew and compare with the tables.
+
+    Which latents are chosen, and what each writes, does not depend on how many there are.
+
+    Returns:
+        One row a text: arm, latent, factor, prompt and "same grades".
+
+    Raises:
+        ValueError: a text measured now is not in the tables.
+    """
+    row = reference_row(config)
+    entry = _entry(config, None)
+    explained = _explained(setting, entry, config)
+    new = cell_texts(setting, entry.sae, explained, _live(config)).astype({"arm": str})
+    old = tables["texts"]
+    old = old[old["sae"] == row].astype({"arm": str})
+    place = ["arm", "latent", "factor", "prompt"]
+    both = new.merge(old, on=place, suffixes=("", "_old"))
+    if len(new) != len(both):
+        raise ValueError(f"{len(new)} texts measured now, {len(both)} of them in the tables")
+    same = pd.concat([both[g] == both[f"{g}_old"] for g in GRADES], axis=1).all(axis=1)
+    return both[place].assign(**{"same grades": same})
+
+
+def twin_table(setting: Setting, m: Measured, config: Parameters) -> pd.DataFrame:
+    """The reference SAE trained here on `n_live_tokens`, beside the one that the tables hold.
+
+    Returns:
+        A column an SAE: tokens, the figures of `SAE_VALID`, and detection accuracy (published
+        labels) and steering score of its first `n_live_latents` latents.
+    """
+    row, n = reference_row(config), _live(config).n_latents
+    twin = _entry(config, config.n_live_tokens)
+    explained = _explained(setting, twin, config)
+    alone = _live(config).model_copy(update={"n_control_latents": 0})
+    texts = with_hm(cell_texts(setting, twin.sae, explained, alone))
+    score = utilities(texts[texts["arm"] == OWN], ["latent"], config.n_dev)["score"]
+    detected = interpretability_frame(setting, explained)["accuracy_published"]
+    held = m.latents[m.latents["sae"] == row].head(n)
+    shipped = m.tables["saes"].loc[row]
+    says = {name: SAE_BOUNDS[name].says for name in SAE_VALID}
+    columns = {
+        "trained here": {
+            "tokens it was trained on": twin.spec.n_tokens,
+            **{says[name]: value for name, value in sae_figures(setting, twin).items()},
+            f"detection accuracy of {n} latents": detected.mean(),
+            f"steering score of {n} latents": score.mean(),
+        },
+        "its twin in the tables": {
+            "tokens it was trained on": grid_specs(config)[row].n_tokens,
+            **{says[name]: shipped[name] for name in SAE_VALID},
+            f"detection accuracy of {n} latents": held["accuracy_published"].mean(),
+            f"steering score of {n} latents": held["score"].mean(),
+        },
+    }
+    return pd.DataFrame(columns).map("{:,.3g}".format)
+
+
+def _live(config: Parameters) -> Parameters:
+    """The same run with fewer latents."""
+    n = min(config.n_live_latents, config.n_latents)
+    controls = min(config.n_control_latents, n)
+    return config.model_copy(update={"n_latents": n, "n_control_latents": controls})
+
+
+def _entry(config: Parameters, n_tokens: int | None) -> HouseSAE:
+    """The reference SAE, trained on fewer tokens if told so."""
+    spec = grid_specs(config)[reference_row(config)]
+    if n_tokens is not None:
+        spec = spec.model_copy(update={"n_tokens": min(n_tokens, spec.n_tokens)})
+    return get_saes([spec], progress=False)[spec]
+
+
+def _explained(setting: Setting, entry: HouseSAE, config: Parameters) -> Explained:
+    codes = setting.corpus.codes(entry.sae)
+    n = _live(config).n_latents
+    chosen = choose_latents(codes, setting.corpus.kept, n, config.seed)
+    return explain(setting, codes, chosen, config.seed)
