@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from saebook.book.answers import PaperAnswers
 from saebook.claims import Results, ResultsError, Verdict
 from saebook.claims.paper_scale import settle
 from saebook.hub.__main__ import main
@@ -53,6 +54,21 @@ def test_rows_whose_scale_contradicts_the_run_are_refused(monkeypatch, variable,
     monkeypatch.setenv(VARIABLE, variable)
     with pytest.raises(ResultsError, match="cannot be settled at paper scale"):
         settle(paper_results(), ROW, scale)
+
+
+def test_a_rehearsal_cannot_record_a_row_at_paper_scale(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "1")
+    with pytest.raises(ResultsError, match=r"R3.paper: a rehearsal on stand-ins measures nothing"):
+        paper_results().record("R3", "paper", -0.82, n=1)
+
+
+def test_what_a_paper_run_repeats_beside_answers_nothing_in_the_book():
+    run = paper_results()
+    run.record("R2", "audit", 2.86, n=2)
+    run.rehearse("R3", "why")
+    paper = PaperAnswers(run.ledger, {"paper": run})
+    assert paper.answer(run.ledger["R2"], "audit").tier is None
+    assert paper.answer(run.ledger["R3"], "paper").verdict is Verdict.REHEARSED
 
 
 def test_the_list_names_everything_with_its_licence(capsys):

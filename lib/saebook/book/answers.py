@@ -64,8 +64,12 @@ class PaperAnswers:
             yield self.answer(claim, block)
 
     def answer(self, claim: Claim, block: Block) -> Answer:
-        """The row's answer from the weightiest run that has one."""
-        for tier in (t for t in TIERS if t in self.runs):
+        """The row's answer from the weightiest run that has one.
+
+        A run at the paper tier answers the paper block alone: what it repeats of the testbed
+        beside is at small sizes.
+        """
+        for tier in (t for t in TIERS if t in self.runs and (t != "paper" or block == "paper")):
             record = self.runs[tier].records[block].get(claim.id)
             if record is not None:
                 found = (record.verdict, record.why, record, tier)
