@@ -14,11 +14,16 @@ from saebook.hub.rehearsal.saes import Plan
 from saebook.hub.rehearsal.server import TOKEN, served
 from saebook.hub.rehearsal.store import Store
 from saebook.hub.rehearsing import VARIABLE
+from saebook.papers.mayne2024 import tables
 
 SUBJECTS = ("qwen2.5-0.5b-instruct", "mistral-7b")
 SAES = ("gemma-scope-2b-l14-16k", "llama-scope-l15r-8x", "llama-3-8b-it-l25")
 DATA = tuple(name for name, entry in entries.data_sets().items() if entry.host == "hub")
-PLAN = Plan({4888: 89.06, 15603: 35.94}, opposed=(14004, 3517, -0.82))
+PLAN = Plan(
+    dict(tables.TABLE_1[tables.ZERO]),
+    opposed=(tables.SILENCED_LATENT, tables.SPURIOUS_LATENT, tables.PAIR_COSINE),
+)
+"""The printed numbers, so that the way from file to row has a known answer."""
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from statistics import mean
 
 import pytest
 
-from saebook.book.cost import cost_tables
+from saebook.book.cost import catalogue_tables, cost_tables
 from saebook.hub import subject_entry
 from saebook.hub.costs import CHAPTERS, MACHINES, Finetuning, Reading, SAETraining, chapter_costs
 from saebook.hub.costs.chapters import OVERHEAD
@@ -106,3 +106,13 @@ def test_every_chapter_has_its_table_on_the_page():
     for slug in CHAPTERS:
         assert f"## {slug}" in page and f"| `{slug}` |" in page
     assert "does not fit" in page
+
+
+def test_the_page_says_what_is_gated_and_what_was_not_read():
+    page = catalogue_tables()
+    gemma = (
+        "| `gemma-2-2b` | [google/gemma-2-2b](https://huggingface.co/google/gemma-2-2b) | gemma |"
+    )
+    assert f"{gemma} yes | 9.7 GiB |" in page
+    assert "datasets/GAIR/LIMO) | apache-2.0\\* | no\\* |" in page
+    assert page.count("google/gemma-scope-2b-pt-res)") == 1

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from saebook.book.markdown import plain, table
+from saebook.hub import entries
 from saebook.hub.costs import MACHINES, ChapterCost, Cost, Machine, chapter_costs
-from saebook.hub.sizes import GIB
+from saebook.hub.schema import DataEntry, SAEEntry, SubjectEntry
+from saebook.hub.sizes import GIB, sae_bytes, weight_bytes
 
 REFERENCE = "A100 80 GB"
 """Machine of the tables of steps."""
@@ -18,6 +20,51 @@ def cost_tables() -> str:
     parts = [totals_table(by_machine)]
     parts += [_chapter(found) for found in by_machine[REFERENCE]]
     return "\n".join(parts)
+
+
+def catalogue_tables() -> str:
+    """What there is to fetch: licence, whether an account is needed, and what it takes."""
+    models = [
+        [*_told(entry), f"{_gib(weight_bytes(entry))}"] for entry in entries.subjects().values()
+    ]
+    released: dict[str, SAEEntry] = {}
+    for entry in entries.saes().values():
+        released.setdefault(entry.repo, entry)
+    saes = [
+        [*_told(entry), f"{entry.d_sae:,} of {entry.d_in:,}, {_gib(sae_bytes(entry))}"]
+        for entry in released.values()
+    ]
+    data = [
+        [*_told(entry), plain(" ".join(filter(None, (_stands_for(entry), entry.note)))) or "–"]
+        for entry in entries.data_sets().values()
+    ]
+    shared = ["name", "repository", "licence", "gated"]
+    return "\n".join(
+        [
+            "### Models\n",
+            table([*shared, "weights"], models, "llllr"),
+            "### SAEs, one of each repository\n",
+            table([*shared, "latents of inputs, size"], saes),
+            "### Data\n",
+            table([*shared, "to know"], data),
+        ]
+    )
+
+
+def _told(entry: SubjectEntry | SAEEntry | DataEntry) -> list[str]:
+    """Name, linked repository, licence and gating; what was not read at its source has a mark."""
+    marks = {name: "\\*" if name in entry.unread else "" for name in ("licence", "gated")}
+    gated = "yes" if entry.gated else "no"
+    return [
+        f"`{entry.name}`",
+        f"[{plain(entry.repo)}]({entry.page})",
+        f"{plain(entry.licence)}{marks['licence']}",
+        f"{gated}{marks['gated']}",
+    ]
+
+
+def _stands_for(entry: DataEntry) -> str:
+    return f"Stands for {entry.stands_for}." if entry.stands_for else ""
 
 
 def totals_table(by_machine: Mapping[str, Sequence[ChapterCost]]) -> str:

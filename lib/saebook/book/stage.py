@@ -16,7 +16,7 @@ from saebook.book.chapters_page import chapters_table, unanswered_lists
 from saebook.book.citing import cite, first_steps
 from saebook.book.claims_pages import claims_page
 from saebook.book.config import read_yaml, staged_config
-from saebook.book.cost import cost_tables
+from saebook.book.cost import catalogue_tables, cost_tables
 from saebook.book.errors import BookError
 from saebook.book.footer import now
 from saebook.book.forest import alt_text, bars, draw
@@ -102,6 +102,7 @@ def generated(
         "versions": versions_table(project),
         "bench": bench_tables(project),
         "cost": cost_tables(),
+        "catalogue": catalogue_tables(),
         "api": reference(project.root / "lib" / "saebook"),
         "first-steps": first_steps(address),
         "cite": cite(project.root, address),
