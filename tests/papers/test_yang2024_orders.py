@@ -209,3 +209,14 @@ def test_the_printed_mean_correlation_counts_the_diagonal():
     np.fill_diagonal(matrix.values, 1.0)
     assert labels.mean_pairwise(matrix) == pytest.approx(0.46)
     assert labels.mean_pairwise(matrix, with_diagonal=True) == pytest.approx(0.55)
+
+
+def test_a_label_that_is_the_group_s_own_lies_between_groups_and_noise_does_not():
+    groups = ["a"] * 50 + ["b"] * 50
+    own = [1.0] * 50 + [2.0] * 50
+    assert labels.share_between(own, groups) == pytest.approx(1.0)
+    assert labels.share_between(np.tile([0.0, 1.0], 50), groups) == pytest.approx(0.0)
+    with pytest.raises(ValueError, match="2 labels for 100 items"):
+        labels.share_between([1.0, 2.0], groups)
+    with pytest.raises(ValueError, match="does not vary"):
+        labels.share_between([1.0] * 100, groups)

@@ -122,3 +122,20 @@ def ties(difficulty: ArrayLike) -> float:
     """Return the share of items that share their difficulty with another one."""
     _, counts = np.unique(np.asarray(difficulty), return_counts=True)
     return float(counts[counts > 1].sum() / max(1, math.fsum(counts)))
+
+
+def share_between(difficulty: ArrayLike, groups: Sequence[str]) -> float:
+    """Return the share of a label's variance that lies between groups, 0 to 1 (eta squared).
+
+    A label that hardly varies inside a group puts the group's items next to one another.
+
+    Raises:
+        ValueError: Unequal lengths, or a label that does not vary.
+    """
+    if len(groups) != len(np.asarray(difficulty)):
+        raise ValueError(f"{len(np.asarray(difficulty))} labels for {len(groups)} items")
+    frame = pd.DataFrame({"label": np.asarray(difficulty, float), "group": list(groups)})
+    whole = float(frame["label"].var())
+    if not whole:
+        raise ValueError("the label does not vary")
+    return float(frame.groupby("group")["label"].transform("mean").var() / whole)
