@@ -66,6 +66,7 @@ def test_what_a_paper_run_repeats_beside_answers_nothing_in_the_book():
     run = paper_results()
     run.record("R2", "audit", 2.86, n=2)
     run.rehearse("R3", "why")
+    assert set(run.as_json()["records"]["audit"]) == {"R2"}
     paper = PaperAnswers(run.ledger, {"paper": run})
     assert paper.answer(run.ledger["R2"], "audit").tier is None
     assert paper.answer(run.ledger["R3"], "paper").verdict is Verdict.REHEARSED

@@ -30,6 +30,7 @@ from saebook.hub.rehearsing import rehearsing
 from saebook.parameters import ChapterParameters
 
 TIERS = ("smoke", "testbed", "full", "colab", "paper")
+HUB_TIERS = ("colab", "paper")
 # At a hub tier the testbed's cells run beside, at small sizes; the book takes no row from there.
 _BLOCKS_OF_TIER: dict[str, tuple[Block, ...]] = {
     "smoke": ("audit", "testbed"),
@@ -230,7 +231,11 @@ class Results:
         return save_run(self.as_json(), self.started, folder)
 
     def as_json(self) -> dict[str, Any]:
-        """Everything that is the same on every run of the same seed."""
+        """Everything that is the same on every run of the same seed.
+
+        Of a run at a hub tier without what it repeated of the testbed.
+        """
+        saved = [b for b in BLOCKS if b != "testbed" or self.tier not in HUB_TIERS]
         return {
             "slug": self.slug,
             "tier": self.tier,
@@ -240,7 +245,7 @@ class Results:
             "gates": self.gates,
             "rehearsals": self.rehearsals,
             "records": {
-                block: {i: r.model_dump(mode="json") for i, r in rows.items()}
+                block: {i: r.model_dump(mode="json") for i, r in rows.items() if block in saved}
                 for block, rows in self.records.items()
             },
         }

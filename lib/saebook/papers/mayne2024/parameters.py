@@ -12,7 +12,7 @@ from saebook.parameters import ChapterParameters
 class Parameters(ChapterParameters):
     """What the notebook's parameters cell declares; each field is one scalar there."""
 
-    tier: Literal["smoke", "testbed", "full"] = "testbed"
+    tier: Literal["smoke", "testbed", "full", "colab", "paper"] = "testbed"
     """How large a run this is; stored with the results."""
     model_name: str = Field("gemma2-base", min_length=1)
     """House model of R9 to R13."""
@@ -61,6 +61,16 @@ class Parameters(ChapterParameters):
     """Whether SAEs of the generality grid that are neither shipped nor cached are trained."""
     caa_folder: str = ""
     """Folder of published CAA files to read, or empty for none."""
+    published_sae: str = ""
+    """Published SAE whose weights answer R1 to R3, by its name in the catalogue, or empty."""
+    sae_revision: str = ""
+    """Its commit; empty for the catalogue's."""
+    published_model: str = ""
+    """Published model on which that SAE's L0 is checked, or empty to leave the check out."""
+    model_revision: str = ""
+    """Its commit; empty for the catalogue's."""
+    text_revision: str = ""
+    """Commit of the Pile, whose beginnings the check reads; empty for the catalogue's."""
     seed: int = Field(0, ge=0)
     """Pairs, prompts, control vectors, resamples."""
 
