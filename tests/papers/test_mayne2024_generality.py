@@ -97,26 +97,31 @@ def test_cells_measured_twice_agree_where_they_say_the_same(arm):
     assert table["same"].to_dict() == {"R4": 1, "R5": 0, "R8": 1, "R11": 1, "all four": 0}
 
 
-def _rows() -> families.Rows:
+def _family() -> families.Family:
     interval = {"low": 0.4, "high": 0.6, "n": 9, "detail": {}}
     ends = {"low": {"a": 0.1, "b": 0.2}, "high": {"a": 0.3, "b": 0.4}, "n": 5, "detail": {}}
     whole = {"estimate": 0.5, **interval, "controls": {"c": 0.1}}
     parts = {"estimate": {"a": 0.2, "b": 0.3}, **ends, "controls": {"d": 1.0, "e": 2.0}}
-    return {**dict.fromkeys(("R9", "R10", "R12"), whole), **dict.fromkeys(("R11", "R13"), parts)}
-
-
-def test_rows_of_other_models_survive_being_laid_out_as_a_table(tmp_path):
+    found = {"R9": whole, "R10": whole, "R11": parts, "R12": whole, "R13": parts}
+    profile = pd.DataFrame({"layer": [0, 1], "estimate": [1.0, 2], "low": [0.5, 1], "high": [3, 4]})
     gates = {"sae_valid": True, "vector_reliable": False}
-    path = tmp_path / "rows.parquet"
-    families.tidy("one", _rows(), gates).to_parquet(path)
-    table = pd.concat([pd.read_parquet(path), families.tidy("two", _rows(), {})])
-    found, held = families.untidy(table, "one")
-    assert held == gates
-    for claim, row in _rows().items():
-        assert found[claim] == {name: value for name, value in row.items() if name != "detail"}
+    return families.Family(found, gates, {"best_latent_f1_median": 0.8}, profile)
+
+
+def test_a_model_survives_being_laid_out_as_a_table(tmp_path):
+    family, path = _family(), tmp_path / "rows.parquet"
+    families.tidy("one", family).to_parquet(path)
+    table = pd.concat([pd.read_parquet(path), families.tidy("two", family)])
+    found = families.untidy(table, "one")
+    assert found.gates == family.gates and found.checks == family.checks
+    for claim, row in family.rows.items():
+        kept = {name: value for name, value in row.items() if name != "detail"}
+        assert found.rows[claim] == kept, claim
+    pd.testing.assert_frame_equal(found.profile, family.profile, check_dtype=False)
     frame = families.family_frame({"one": found})
     assert frame.loc["one", "R11: negative, median"] == pytest.approx(0.25)
     assert frame.loc["one", "R13: kept b"] == pytest.approx(0.3)
+    assert families.profile_frame({"one": found, "two": family})["model"].nunique() == 2
 
 
 def test_the_gates_of_other_models_are_those_that_the_ledger_asks_of_these_rows():

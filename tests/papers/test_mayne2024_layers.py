@@ -12,7 +12,7 @@ from saebook.papers.mayne2024.arms import Arm
 from saebook.papers.mayne2024.construction import build_construction
 from saebook.papers.mayne2024.parameters import Parameters
 from saebook.papers.mayne2024.steerability import RANDOM, VECTOR
-from saebook.papers.mayne2024.vectors import capture_contrast
+from saebook.papers.mayne2024.vectors import contrasts_by_layer
 from saebook.steering import SteeringVector, last_token_sweep, next_token_logprobs
 from saebook.subjects import Subject
 from saebook.testbed import HOUSE_MODELS, free_prompts, load_world
@@ -72,9 +72,9 @@ def test_a_sweep_refuses_what_it_cannot_steer(house, world):
 
 
 def test_one_pass_reads_every_layer_as_single_readings_do(house, world):
-    read = layers.contrasts_by_layer(house, world, "refusal", range(6), 4, 0)
+    read = contrasts_by_layer(house, world, "refusal", range(6), 4, 0)
     for layer in (0, 3, 5):
-        alone = capture_contrast(house, world, "refusal", layer, 4, 0)
+        alone = contrasts_by_layer(house, world, "refusal", [layer], 4, 0)[layer]
         assert torch.allclose(read[layer].vector, alone.vector, atol=1e-5)
 
 

@@ -11,7 +11,7 @@ from saebook.papers.mayne2024 import gates, steerability
 from saebook.papers.mayne2024.construction import MadeUpSAE
 from saebook.papers.mayne2024.parameters import Parameters, even_grid
 from saebook.papers.mayne2024.saes import sae_specs
-from saebook.papers.mayne2024.vectors import capture_contrast, ordinary_activations
+from saebook.papers.mayne2024.vectors import contrasts_by_layer, ordinary_activations
 from saebook.parameters import ParameterError
 from saebook.steering import SteeringVector, item_slopes, propensity_frame
 from saebook.subjects import Subject
@@ -34,10 +34,10 @@ def house(world) -> Subject:
 
 
 def test_pairs_are_read_at_the_letter_and_differ_only_there(house, world):
-    contrast = capture_contrast(house, world, "refusal", layer=0, n_pairs=6, seed=0)
+    contrast = contrasts_by_layer(house, world, "refusal", [0], n_pairs=6, seed=0)[0]
     assert contrast.positive.shape == (6, house.d_model)
     assert (contrast.differences.norm(dim=1) > 0).all()
-    again = capture_contrast(house, world, "refusal", layer=0, n_pairs=6, seed=0)
+    again = contrasts_by_layer(house, world, "refusal", [0], n_pairs=6, seed=0)[0]
     assert torch.equal(contrast.vector, again.vector)
 
 

@@ -9,37 +9,18 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from saebook.activations import capture, letter_positions
 from saebook.papers.mayne2024.parameters import Parameters
 from saebook.papers.mayne2024.steerability import (
+    ITEMS,
     RANDOM,
     VECTOR,
-    free_items,
-    letter_items,
     side_masses,
 )
-from saebook.papers.mayne2024.vectors import Contrast
+from saebook.papers.mayne2024.vectors import contrasts_by_layer
 from saebook.subjects import Subject
-from saebook.testbed import World, behaviour_pairs
+from saebook.testbed import World
 
 Row = dict[str, object]
-ITEMS = {"letter": letter_items, "free": free_items}
-
-
-def contrasts_by_layer(
-    subject: Subject, world: World, behaviour: str, layers: range, n_pairs: int, seed: int
-) -> dict[int, Contrast]:
-    """One behaviour's pairs at the option letter of several blocks, from one pass of the model.
-
-    Raises:
-        ValueError: As `capture_contrast`.
-    """
-    pairs = behaviour_pairs(world, behaviour, n_pairs, seed)
-    texts = [p.positive for p in pairs] + [p.negative for p in pairs]
-    at = letter_positions(subject.tokenizer, texts)
-    read = capture(subject, texts, list(layers), positions=at, batch_size=64)
-    n = len(pairs)
-    return {layer: Contrast(behaviour, acts[:n], acts[n:]) for layer, acts in read.items()}
 
 
 def steer_layers(

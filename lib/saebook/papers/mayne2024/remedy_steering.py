@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from saebook.papers.mayne2024.construction import Construction
-from saebook.papers.mayne2024.layers import ITEMS
 from saebook.papers.mayne2024.parameters import Parameters
 from saebook.papers.mayne2024.remedies import REMEDIES, UNSIGNED, Case
 from saebook.papers.mayne2024.scores import MEASURES, kept_vector, score_case
-from saebook.papers.mayne2024.steerability import VECTOR, slopes, steer
+from saebook.papers.mayne2024.steerability import ITEMS, VECTOR, slopes, steer
 from saebook.subjects import Subject
 from saebook.testbed import World
 

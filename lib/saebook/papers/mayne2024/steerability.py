@@ -21,7 +21,6 @@ from saebook.steering import last_token_sweep
 from saebook.subjects import Subject
 from saebook.testbed import World, behaviour_pairs, free_prompts
 
-MEASURES = ("letter", "free")
 VECTOR, WITH_BIAS, WITHOUT_BIAS, RANDOM = "v", "with b_dec", "without b_dec", "random"
 
 
@@ -51,6 +50,10 @@ def free_items(subject: Subject, world: World, behaviour: str, n: int, seed: int
     prompts = free_prompts(world, behaviour, n, seed)
     poles = [[_token(subject, w) for w in words] for words in world.pole_words(behaviour)]
     return Items(behaviour, "free", prompts, [poles[0]] * n, [poles[1]] * n)
+
+
+ITEMS = {"letter": letter_items, "free": free_items}
+"""Prompts of each measure."""
 
 
 def _token(subject: Subject, word: str) -> int:
@@ -130,7 +133,7 @@ def steer_all(subject: Subject, world: World, arm: Arm, config: Parameters) -> p
     frames, coeffs = [], even_grid(config.coeff_max, config.n_coeffs)
     for i, behaviour in enumerate(arm.contrasts):
         vectors = steering_candidates(arm, behaviour, config.seed + i)
-        for build in (letter_items, free_items):
+        for build in ITEMS.values():
             items = build(subject, world, behaviour, config.n_prompts, config.seed + 1)
             frames.append(steer(subject, items, vectors, config.layer, coeffs))
     return pd.concat(frames, ignore_index=True)

@@ -71,10 +71,12 @@ def shuffled_signs(n: int, draws: int, seed: int) -> Tensor:
     return torch.randint(2, (draws, n), generator=_generator(seed)).float() * 2 - 1
 
 
-def capture_contrast(
-    subject: Subject, world: World, behaviour: str, layer: int, n_pairs: int, seed: int
-) -> Contrast:
-    """Read a behaviour's pairs at the option letter, found by offset and checked to be A or B.
+def contrasts_by_layer(
+    subject: Subject, world: World, behaviour: str, layers: Sequence[int], n_pairs: int, seed: int
+) -> dict[int, Contrast]:
+    """Read a behaviour's pairs at the option letter of several blocks, in one pass of the model.
+
+    The letter is found by its offset and checked to be A or B.
 
     Raises:
         ValueError: An unknown behaviour, a layer out of range, or a letter that is not found.
@@ -82,16 +84,17 @@ def capture_contrast(
     pairs = behaviour_pairs(world, behaviour, n_pairs, seed)
     texts = [pair.positive for pair in pairs] + [pair.negative for pair in pairs]
     at = letter_positions(subject.tokenizer, texts)
-    acts = capture(subject, texts, [layer], positions=at, batch_size=64)[layer]
-    return Contrast(behaviour, acts[: len(pairs)], acts[len(pairs) :])
+    read = capture(subject, texts, list(layers), positions=at, batch_size=64)
+    n = len(pairs)
+    return {layer: Contrast(behaviour, acts[:n], acts[n:]) for layer, acts in read.items()}
 
 
 def capture_contrasts(
     subject: Subject, world: World, layer: int, n_pairs: int, seed: int
 ) -> dict[str, Contrast]:
-    """Read all behaviours of the world, as `capture_contrast` does."""
+    """Read all behaviours of the world at one block, as `contrasts_by_layer` does."""
     return {
-        name: capture_contrast(subject, world, name, layer, n_pairs, seed)
+        name: contrasts_by_layer(subject, world, name, [layer], n_pairs, seed)[layer]
         for name in world.behaviours
     }
 
