@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from saebook.papers.mayne2024 import gates, steerability
+from saebook.papers.mayne2024 import effects, gates, steerability
 from saebook.papers.mayne2024.construction import MadeUpSAE
 from saebook.papers.mayne2024.parameters import Parameters, even_grid
 from saebook.papers.mayne2024.saes import sae_specs
@@ -77,17 +77,17 @@ def test_slopes_equal_those_of_the_shared_propensity_functions(house, steered):
             house, items.prompts, items.positive, items.negative, steering, [-1.0, 0.0, 1.0]
         )
     )
-    fast = steerability.slopes(frame).loc[("refusal", "letter", steerability.VECTOR)]
+    fast = effects.slopes(frame).loc[("refusal", "letter", steerability.VECTOR)]
     assert np.allclose(fast.to_numpy(), slow.to_numpy(), atol=1e-4)
     assert np.abs(slow).max() > 1e-3
 
 
 def test_a_zero_vector_steers_nothing_and_keeps_nothing(steered):
     frame = steered[0]
-    slopes = steerability.slopes(frame).loc[("refusal", "letter", "nothing")]
+    slopes = effects.slopes(frame).loc[("refusal", "letter", "nothing")]
     assert np.allclose(slopes, 0, atol=1e-5)
-    kept = steerability.share_kept(frame, "nothing", ["refusal"], "letter")
-    assert steerability.median_kept(kept, 50, 0).estimate == pytest.approx(0, abs=1e-3)
+    kept = effects.share_kept(frame, "nothing", ["refusal"], "letter")
+    assert effects.median_kept(kept, 50, 0).estimate == pytest.approx(0, abs=1e-3)
 
 
 def test_the_share_is_the_log_odds_through_the_logistic_function(steered):
@@ -99,10 +99,10 @@ def test_the_share_is_the_log_odds_through_the_logistic_function(steered):
 def test_half_a_vector_keeps_half():
     own = np.random.default_rng(0).normal(2, 0.1, size=(3, 1, 40))
     kept = np.concatenate([0.5 * own, own], axis=1)
-    found = steerability.median_kept(kept, 200, 0)
+    found = effects.median_kept(kept, 200, 0)
     assert found == pytest.approx((0.5, 0.5, 0.5))
     with pytest.raises(ValueError, match="nothing can be kept"):
-        steerability.median_kept(kept[:0], 10, 0)
+        effects.median_kept(kept[:0], 10, 0)
 
 
 def test_a_reconstruction_has_the_vector_s_norm_and_an_empty_one_is_zero():
@@ -120,7 +120,7 @@ def test_the_reading_by_mass_sees_the_room_that_the_likelier_side_hides():
     rows = [(i, c, m) for i in range(5) for c, m in odds.items()]
     frame = pd.DataFrame(rows, columns=["item", "coeff", "log_odds"])
     frame = frame.assign(behaviour="a", measure="free", vector=steerability.VECTOR, mass=1.0)
-    table = steerability.movements(frame.assign(share=1 / (1 + np.exp(-frame["log_odds"]))))
+    table = effects.movements(frame.assign(share=1 / (1 + np.exp(-frame["log_odds"]))))
     assert table["chosen"][0] == 1.0 and table["unsteered"][0] == pytest.approx(0.55, abs=0.01)
     assert gates.balanced(table, "free") == ["a"]
 
@@ -138,10 +138,10 @@ def test_gates_name_the_behaviours_that_steer_and_those_in_balance():
 
 
 def test_movement_needs_the_coefficients_it_is_read_at(steered):
-    table = steerability.movements(steered[0])
+    table = effects.movements(steered[0])
     assert len(table) == 1 and 0 <= table["unsteered"][0] <= 1
     with pytest.raises(ValueError, match="lack"):
-        steerability.movements(steered[0].query("coeff != 1"))
+        effects.movements(steered[0].query("coeff != 1"))
 
 
 def test_coefficients_without_one_are_refused_by_name():

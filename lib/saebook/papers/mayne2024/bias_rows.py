@@ -92,22 +92,30 @@ def gauge_frame(
 ) -> pd.DataFrame:
     """The bias rows on each arm: how many behaviours pass R5 and R8, and what R7 and R14 read.
 
+    R7 is missing where no latent is active at zero and there is no bias to measure in.
+
     Args:
         arms: By the name of the SAE.
         passes: The ledger's rule for one cell of R5 and of R8.
         config: Draws, resamples and seed.
     """
-    rows = {}
-    for name, arm in arms.items():
-        found = bias_latent(arm)
-        vectors = vector_projections(arm, found, 50, config.seed)
-        random = control_overlaps(arm, KINDS[0], config.n_draws, config.seed)
-        rows[name] = {
-            "active in SAE(0)": int((arm.at_zero > 0).sum()),
-            "R5: behaviours passing": passing(overlap_cells(arm, 50, config.seed), passes["R5"]),
-            "R14: overlap of a random vector": float(random.float().mean()),
-            "R7: text, in biases": text_projection(arm, found).estimate,
-            "R7: lowest vector, in biases": min(i.estimate for i in vectors.values()),
-            "R8: behaviours passing": passing(_ratios(arm, config), passes["R8"]),
-        }
+    rows = {name: _gauged(arm, passes, config) for name, arm in arms.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("SAE")
+
+
+def _gauged(arm: Arm, passes: Mapping[str, Passes], config: Parameters) -> dict[str, float]:
+    found, seed = bias_latent(arm), config.seed
+    random = control_overlaps(arm, KINDS[0], config.n_draws, seed)
+    read = {
+        "active in SAE(0)": int((arm.at_zero > 0).sum()),
+        "R5: behaviours passing": passing(overlap_cells(arm, 50, seed), passes["R5"]),
+        "R14: overlap of a random vector": float(random.float().mean()),
+        "R8: behaviours passing": passing(_ratios(arm, config), passes["R8"]),
+    }
+    if not found.active:
+        return read
+    vectors = vector_projections(arm, found, 50, seed)
+    return read | {
+        "R7: text, in biases": text_projection(arm, found).estimate,
+        "R7: lowest vector, in biases": min(i.estimate for i in vectors.values()),
+    }

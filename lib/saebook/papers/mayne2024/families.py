@@ -10,6 +10,7 @@ import pandas as pd
 
 from saebook.papers.mayne2024 import rows
 from saebook.papers.mayne2024.arms import measure_arm
+from saebook.papers.mayne2024.effects import movements
 from saebook.papers.mayne2024.gates import (
     balanced,
     behaviours_steer,
@@ -22,7 +23,7 @@ from saebook.papers.mayne2024.layers import best_layer_row, layer_frame, steer_l
 from saebook.papers.mayne2024.parameters import Parameters
 from saebook.papers.mayne2024.rows import Row
 from saebook.papers.mayne2024.saes import sae_spec
-from saebook.papers.mayne2024.steerability import VECTOR, movements, steer_all
+from saebook.papers.mayne2024.steerability import VECTOR, steer_all
 from saebook.subjects import load_subject
 from saebook.testbed import World
 from saebook.zoo import HouseSAE

@@ -9,10 +9,10 @@ import torch
 
 from saebook.papers.mayne2024.arms import KINDS, Arm, control_overlaps
 from saebook.papers.mayne2024.bias_latent import bias_latent
+from saebook.papers.mayne2024.effects import slopes
 from saebook.papers.mayne2024.overlap import shared_top
 from saebook.papers.mayne2024.parameters import Parameters
 from saebook.papers.mayne2024.signs import LatentSigns
-from saebook.papers.mayne2024.steerability import slopes
 
 
 def norm_frame(arms: Sequence[Arm]) -> tuple[pd.DataFrame, pd.DataFrame]:

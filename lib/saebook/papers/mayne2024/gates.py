@@ -33,6 +33,11 @@ def sae_checks(
     return frame.assign(valid=pd.concat(within, axis=1).all(axis=1))
 
 
+def in_words(checks: pd.DataFrame) -> pd.DataFrame:
+    """`sae_checks` with every figure under the words of its bound instead of its key."""
+    return checks.rename(columns={name: SAE_BOUNDS[name].says for name in SAE_VALID})
+
+
 def _figures(entry: HouseSAE, subject: Subject, texts: Sequence[Any]) -> dict[str, float]:
     known = entry.report
     report = known if set(SAE_VALID) <= set(known) else validity_report(entry, subject, texts)

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import pandas as pd
 
 from saebook.papers.mayne2024.construction import Construction
+from saebook.papers.mayne2024.effects import slopes
 from saebook.papers.mayne2024.parameters import Parameters
 from saebook.papers.mayne2024.remedies import REMEDIES, UNSIGNED, Case
 from saebook.papers.mayne2024.scores import MEASURES, kept_vector, score_case
-from saebook.papers.mayne2024.steerability import ITEMS, VECTOR, slopes, steer
+from saebook.papers.mayne2024.steerability import ITEMS, VECTOR, steer
 from saebook.subjects import Subject
 from saebook.testbed import World
 

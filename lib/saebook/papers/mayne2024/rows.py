@@ -15,6 +15,7 @@ from saebook.papers.mayne2024.arms import (
     norm_cells,
     overlap_cells,
 )
+from saebook.papers.mayne2024.effects import median_kept, share_kept
 from saebook.papers.mayne2024.parameters import Parameters
 from saebook.papers.mayne2024.signs import (
     LatentSigns,
@@ -33,8 +34,6 @@ from saebook.papers.mayne2024.steerability import (
     RANDOM,
     WITH_BIAS,
     WITHOUT_BIAS,
-    median_kept,
-    share_kept,
 )
 from saebook.stats import Interval
 

@@ -8,14 +8,13 @@ from dataclasses import replace
 import pandas as pd
 
 from saebook.papers.mayne2024.arms import Arm
-from saebook.papers.mayne2024.gates import sae_checks
+from saebook.papers.mayne2024.gates import in_words, sae_checks
 from saebook.papers.mayne2024.generality import TESTED, Passes, cells_of
 from saebook.papers.mayne2024.parameters import Parameters
 from saebook.papers.mayne2024.saes import sae_spec
 from saebook.subjects import Subject
 from saebook.testbed import World
 from saebook.zoo import HouseSAE, get_saes
-from saebook.zoo.validity import SAE_BOUNDS, SAE_VALID
 
 
 def trained_here(config: Parameters) -> HouseSAE:
@@ -49,12 +48,13 @@ def twin_table(
         R5, R8 and R11 the number of behaviours that pass.
     """
     checks = sae_checks(entries, dict.fromkeys(entries, subject), world, config.n_check_texts)
+    figures = in_words(checks.drop(columns="valid"))
     columns = {}
     for name, entry in entries.items():
         cells = cells_of(replace(arm, sae=entry.sae), passes, config)
         columns[name] = {
             "tokens it was trained on": entry.spec.n_tokens,
-            **{SAE_BOUNDS[key].says: checks.loc[name, key] for key in SAE_VALID},
+            **figures.loc[name],
             "latents active in SAE(0)": cells["active_at_zero"].iloc[0],
             **{f"{row}: behaviours passing": cells[f"{row} holds"].sum() for row in TESTED},
         }
