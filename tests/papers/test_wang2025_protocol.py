@@ -10,6 +10,7 @@ from saebook.papers.wang2025 import cells, grid, live, methods, store, utility
 from saebook.papers.wang2025.cards import latent_card
 from saebook.papers.wang2025.checks import implementation_table
 from saebook.papers.wang2025.latents import choose_latents, explain
+from saebook.papers.wang2025.measures import Measured
 from saebook.papers.wang2025.parameters import Parameters
 from saebook.papers.wang2025.setting import openings, read_setting
 from saebook.subjects import load_subject
@@ -17,9 +18,9 @@ from saebook.testbed import load_world
 from saebook.zoo import find_saes
 
 CONFIG = Parameters(
-    tier="smoke", model_names="gemma2-base", n_corpus_tokens=4_000, n_latents=5, n_control_latents=5, n_prompts=4,
-    factors="0.8 2", n_new_tokens=5, n_unsteered=8, n_concepts=5, n_resamples=100,
-    n_live_latents=5, n_live_tokens=2_000,
+    tier="smoke", model_names="gemma2-base", n_corpus_tokens=4_000, n_latents=5,
+    n_control_latents=5, n_prompts=4, factors="0.8 2", n_new_tokens=5, n_unsteered=8,
+    n_concepts=5, n_live_latents=5, n_live_tokens=2_000, n_resamples=100,
 )  # fmt: skip
 ROW = 14  # topk at sparsity 7
 
@@ -180,8 +181,9 @@ def test_records_need_no_sae_at_hand_and_fewer_models_than_they_hold(tables, tmp
 
 def test_rounding_keeps_eleven_bits_and_the_range_of_single_precision():
     values = pd.Series([1.0, 1 / 3, 3e-30, -7e20, float("nan"), 0.0], dtype="float32")
-    frame = pd.DataFrame({"x": values, "n": range(6), "wide": [1 / 3] * 6})
+    frame = pd.DataFrame({"x": values, "n": range(6), "wide": [1 / 3] * 6, "factor": values})
     found = store.rounded(frame)
+    pd.testing.assert_series_equal(found["factor"], frame["factor"])
     assert found["x"].dtype == "float32" and found["wide"].iloc[0] == 1 / 3
     assert found["x"].tolist()[:4] == pytest.approx(values.tolist()[:4], rel=2**-11)
     assert found["x"].isna().tolist() == [False] * 4 + [True, False]
@@ -196,6 +198,18 @@ def test_a_cell_measured_anew_agrees_with_the_tables_and_a_changed_text_shows(se
     assert not live.repeated(setting, {"texts": other}, CONFIG)["same grades"].all()
     with pytest.raises(ValueError, match="of them in the tables"):
         live.repeated(setting, {"texts": held["texts"].iloc[::2]}, CONFIG)
+
+
+def test_the_floor_of_unsteered_text_lies_below_what_the_arms_score(setting, tables):
+    figures = tables["figures"].assign(sae=ROW)
+    rows = {n: t.assign(sae=ROW) for n, t in tables.items() if n != "figures"}
+    measured = Measured({"saes": grid.sae_table(figures, CONFIG), **rows}, CONFIG)
+    table = live.floor_table(setting, measured)
+    assert table.index.tolist() == [*cells.ARMS, "unsteered"] and table.notna().all(axis=None)
+    held = table["texts with the concept"]
+    assert held["unsteered"] < held[cells.OWN]
+    twin = live.twin_table(setting, measured, CONFIG)
+    assert twin.loc[live.TOKENS].tolist() == [2, 200] and twin.notna().all(axis=None)
 
 
 def test_a_row_that_the_grid_does_not_have_is_refused():

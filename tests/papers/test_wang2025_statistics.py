@@ -26,6 +26,7 @@ from saebook.papers.wang2025 import (
     selection_rows,
 )
 from saebook.papers.wang2025.cells import ARMS, OWN, RANDOM
+from saebook.papers.wang2025.checks import slow_tau_b
 from saebook.papers.wang2025.measures import Measured
 from saebook.papers.wang2025.parameters import Parameters
 from saebook.papers.wang2025.utility import utilities, with_hm
@@ -38,8 +39,8 @@ from saebook.zoo.validity import SAE_BOUNDS, SAE_VALID
 
 N_LATENTS, D_SAE, FACTORS = 12, 40, (0.5, 1.0, 2.0)
 CONFIG = Parameters(
-    tier="smoke", model_names="m", n_latents=N_LATENTS, n_control_latents=6, n_prompts=8, factors="0.5 1 2",
-    n_resamples=100,
+    tier="smoke", model_names="m", n_latents=N_LATENTS, n_control_latents=6, n_prompts=8,
+    factors="0.5 1 2", n_resamples=100,
 )  # fmt: skip
 
 
@@ -174,11 +175,12 @@ def test_a_permuted_decoder_and_permuted_encoders_both_have_to_fail(told):
     assert not gates.permutations_fail(table, lost)
 
 
-def test_taus_agree_with_scipy_on_ties_and_are_zero_for_constants():
+def test_taus_agree_with_scipy_and_a_slow_transcription_on_ties_and_are_zero_for_constants():
     rng = np.random.default_rng(0)
     for _ in range(20):
         x, y = rng.integers(4, size=(2, 15))
         assert association.tau(x, y) == pytest.approx(kendalltau(x, y).statistic)
+        assert association.tau(x, y) == pytest.approx(slow_tau_b(x.tolist(), y.tolist()))
     assert association.tau([1, 1, 1], [1, 2, 3]) == 0 and association.rho([1.0], [2.0]) == 0
 
 

@@ -64,7 +64,7 @@ def sae_scatter(ax: Axes, saes: pd.DataFrame) -> Axes:
         sizes = 12 + 4 * rows["valid_l0"]
         ax.scatter(rows["mu"], rows["g"], s=sizes, alpha=0.7, **style_of(name))
     ax.set(xlabel="interpretability (detection accuracy)", ylabel="utility (steering score)")
-    legend = ax.legend(fontsize=7)
+    legend = ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     for handle in legend.legend_handles:
         getattr(handle, "set_sizes", lambda sizes: None)([30])
     return ax
@@ -132,7 +132,7 @@ def lines_by(ax: Axes, frame: pd.DataFrame, by: str, y: str, ylabel: str) -> Axe
             linestyle=_LINES[i % len(_LINES)], label=str(name),
         )  # fmt: skip
     ax.set(xlabel="factor (multiples of the largest activation)", ylabel=ylabel, ylim=(0, None))
-    ax.legend(fontsize=7)
+    ax.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return ax
 
 

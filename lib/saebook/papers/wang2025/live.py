@@ -1,10 +1,12 @@
-"""One cell of the grid measured on the page: against the tables, and with an SAE trained here."""
+"""What the page measures itself: a cell of the tables again, a twin trained here, the floor."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
-from saebook.papers.wang2025.cells import OWN, Tables, cell_texts, sae_figures
+from saebook.judges import harmonic_mean
+from saebook.papers.wang2025.cells import ARMS, OWN, Tables, cell_texts, sae_figures
 from saebook.papers.wang2025.grid import grid_specs, reference_row
 from saebook.papers.wang2025.latents import (
     Explained,
@@ -15,11 +17,11 @@ from saebook.papers.wang2025.latents import (
 from saebook.papers.wang2025.measures import Measured
 from saebook.papers.wang2025.parameters import Parameters
 from saebook.papers.wang2025.setting import Setting
-from saebook.papers.wang2025.utility import utilities, with_hm
+from saebook.papers.wang2025.utility import GRADES, utilities, with_hm
 from saebook.zoo import HouseSAE, get_saes
 from saebook.zoo.validity import SAE_BOUNDS, SAE_VALID
 
-GRADES = ("concept", "instruction", "fluency")
+TOKENS = "thousand tokens it was trained on"
 
 
 def repeated(setting: Setting, tables: Tables, config: Parameters) -> pd.DataFrame:
@@ -66,19 +68,61 @@ def twin_table(setting: Setting, m: Measured, config: Parameters) -> pd.DataFram
     says = {name: SAE_BOUNDS[name].says for name in SAE_VALID}
     columns = {
         "trained here": {
-            "tokens it was trained on": twin.spec.n_tokens,
+            TOKENS: twin.spec.n_tokens / 1000,
             **{says[name]: value for name, value in sae_figures(setting, twin).items()},
             f"detection accuracy of {n} latents": detected.mean(),
             f"steering score of {n} latents": score.mean(),
         },
         "its twin in the tables": {
-            "tokens it was trained on": grid_specs(config)[row].n_tokens,
+            TOKENS: grid_specs(config)[row].n_tokens / 1000,
             **{says[name]: shipped[name] for name in SAE_VALID},
             f"detection accuracy of {n} latents": held["accuracy_published"].mean(),
             f"steering score of {n} latents": held["score"].mean(),
         },
     }
-    return pd.DataFrame(columns).map("{:,.3g}".format)
+    return pd.DataFrame(columns)
+
+
+def floor_table(setting: Setting, m: Measured) -> pd.DataFrame:
+    """How far the judges' floor lies below what steering scores, on the setting's own model.
+
+    Over the latents that every arm steers, each with its concept. The last row grades fresh
+    unsteered texts of the held-out openings for the same concepts.
+
+    Returns:
+        Rows: the arms and "unsteered"; columns "texts with the concept" (share of all texts whose
+        concept grade is above 0) and "score" (held-out openings, each latent's own factor).
+    """
+    saes = m.saes.index[m.saes["model"] == setting.subject.name]
+    scores = m.controls[m.controls["sae"].isin(saes)]
+    shared = scores[["sae", "latent"]].drop_duplicates()
+    texts = m.texts.merge(shared).astype({"arm": str})
+    table = pd.DataFrame(
+        {
+            "texts with the concept": (texts["concept"] > 0).groupby(texts["arm"]).mean(),
+            "score": scores.groupby("arm")["score"].mean(),
+        }
+    ).reindex(ARMS)
+    names = shared.merge(m.latents[["sae", "latent", "concept"]])["concept"].value_counts()
+    prompts = range(m.config.n_dev, m.config.n_prompts)
+    parts = [_unsteered_grades(setting, names.index.tolist(), prompt) for prompt in prompts]
+    weights = names.to_numpy() / names.sum()
+    table.loc["unsteered"] = [weights @ np.mean(part, axis=0) for part in zip(*parts, strict=True)]
+    return table
+
+
+def _unsteered_grades(
+    setting: Setting, concepts: list[str], prompt: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Share of fresh unsteered texts that hold each concept, and their mean score, [n] each."""
+    rows = setting.fresh[prompt]
+    prompts, contexts = [prompt] * len(rows), [setting.opening_rows[prompt]] * len(rows)
+    instruction = setting.topic.grades(rows, prompts)
+    fluency = setting.fluency.grades(rows, contexts)
+    columns = [setting.annotator.column(name) for name in concepts]
+    held = [setting.concept.grades(rows, prompts, [c] * len(rows)) for c in columns]
+    score = [harmonic_mean(grades, instruction, fluency).mean() for grades in held]
+    return np.array([(grades > 0).mean() for grades in held]), np.array(score)
 
 
 def _live(config: Parameters) -> Parameters:

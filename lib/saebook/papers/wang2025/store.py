@@ -14,15 +14,17 @@ from saebook.paths import records_dir
 
 BITS = 11
 """Significant bits kept of a measured number: half precision, without its narrow range."""
+EXACT = ("factor",)
+"""Columns that are not measured but name a row, and stay as they are."""
 
 
 def rounded(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same table with its single-precision columns rounded to `BITS` bits.
+    """The same table with its measured single-precision columns rounded to `BITS` bits.
 
     They stay float32; the zeros behind the kept bits are what makes the files small.
     """
     columns = {}
-    for name in frame.select_dtypes("float32").columns:
+    for name in frame.select_dtypes("float32").columns.difference(EXACT):
         mantissa, exponent = np.frexp(frame[name].to_numpy())
         columns[name] = np.ldexp(np.round(mantissa * 2**BITS) / 2**BITS, exponent)
     return frame.assign(**columns)
