@@ -127,7 +127,7 @@ def one_factor(cells: pd.DataFrame, config: Parameters) -> dict[str, pd.DataFram
     for factor in FACTORS:
         rows = own[at_home.drop(columns=factor).all(axis=1)]
         if rows[factor].nunique() > 1:
-            tables[factor] = by_factor(rows, factor)
+            tables[factor] = by_factor(rows, factor).sort_index()
     return tables
 
 
@@ -146,7 +146,8 @@ def crossed(cells: pd.DataFrame, config: Parameters) -> pd.DataFrame:
     ]
     long = own.melt(["layer", "sparsity"], [f"{row} holds" for row in TESTED], var_name="row")
     long["row"] = long["row"].str.removesuffix(" holds")
-    return long.pivot_table("value", ["row", "layer"], "sparsity", "mean", sort=False)
+    table = long.pivot_table("value", ["row", "layer"], "sparsity", "mean", sort=False)
+    return table.sort_index(axis=1)
 
 
 def agreement(cells: pd.DataFrame, live: pd.DataFrame) -> pd.DataFrame:

@@ -58,4 +58,4 @@ def twin_table(
             "latents active in SAE(0)": cells["active_at_zero"].iloc[0],
             **{f"{row}: behaviours passing": cells[f"{row} holds"].sum() for row in TESTED},
         }
-    return pd.DataFrame(columns).map("{:,.4g}".format)
+    return pd.DataFrame(columns).map(lambda x: f"{x:,.0f}" if x >= 1000 else f"{x:.3g}")
