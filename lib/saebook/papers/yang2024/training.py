@@ -16,7 +16,7 @@ from saebook.cache import Cache
 from saebook.finetune import Item, LoRA, Question, Schedule, answer_item, score, word_question
 from saebook.finetune.stacked import Run, fine_tune_stack
 from saebook.papers.yang2024 import records
-from saebook.papers.yang2024.arms import EXAM_SIZE, FREE, PREREQUISITE, Arm
+from saebook.papers.yang2024.arms import FREE, PREREQUISITE, Arm
 from saebook.papers.yang2024.clusters import clustered_categories, stem
 from saebook.papers.yang2024.exams import Exam, ExamWorld, folds
 from saebook.papers.yang2024.labellers import shipped_difficulty
@@ -226,18 +226,3 @@ def grid(
 def chance(test: str) -> float:
     """Return the accuracy of guessing on a test set, percent."""
     return 25.0 if test == "MedMCQA" else 20.0
-
-
-__all__ = [
-    "EXAM_SIZE",
-    "FOLDS",
-    "Settings",
-    "Sitting",
-    "chance",
-    "difficulty",
-    "grid",
-    "records_of",
-    "shown_items",
-    "sitting",
-    "train_arm",
-]

@@ -34,8 +34,8 @@ def _r_cells(evidence: Evidence, pairs: Mapping[str, Pair]) -> dict[str, dict[st
 
 
 def _n(evidence: Evidence, kind: Kind, sources: Sequence[str]) -> int:
-    """Domains times seeds behind the best-covered source."""
-    return len(DOMAINS) * max(evidence.n_seeds(kind, source) for source in sources)
+    """Domains times seeds behind the source with the fewest seeds."""
+    return len(DOMAINS) * min(evidence.n_seeds(kind, source) for source in sources)
 
 
 def details(evidence: Evidence, kind: Kind, sources: Sequence[str], score: str = "ICL") -> Row:
