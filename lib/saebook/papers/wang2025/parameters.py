@@ -16,7 +16,7 @@ class Parameters(ChapterParameters):
     """How large a run this is; stored with the results."""
     from_records: bool = True
     """Draw the statistics from the committed tables of the full tier; measure live otherwise."""
-    model_names: str = Field("gemma2-base llama-base", min_length=1)
+    model_names: str = Field("gemma2-base", min_length=1)
     """House models whose grids are measured, separated by spaces; the first leads."""
     layer: int = Field(3, ge=0)
     """Block whose output is encoded and steered."""
