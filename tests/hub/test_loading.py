@@ -188,3 +188,9 @@ def test_the_same_stand_in_has_the_same_commit(hub, tmp_path):
     again = Store(tmp_path).publish(entry.repo, lambda f: write_data(entry, f), "dataset")
     assert again == commit(hub, entry)
     assert hashlib.sha1(b"").digest_size * 2 == len(again)
+
+
+def test_no_bar_is_drawn_where_no_terminal_shows_it(hub, capfd):
+    entry = subject_entry("qwen2.5-0.5b-instruct")
+    load_published(entry.name, commit(hub, entry))
+    assert "Loading weights" not in capfd.readouterr().err

@@ -12,6 +12,7 @@ from saebook.hub.entries import data_set
 from saebook.hub.errors import HubError
 from saebook.hub.explain import explained
 from saebook.hub.fetch import commit_of, fetch, listing, matching, verify_against_catalogue
+from saebook.hub.quiet import quiet
 from saebook.hub.schema import DataEntry
 
 
@@ -36,7 +37,7 @@ def rows(
         raise HubError(f"{entry.name} is not on the hub: {entry.note} See {entry.page}")
     commit = commit_of(entry, revision)
     pattern = _pattern(entry, split)
-    with explained(entry, commit):
+    with quiet(), explained(entry, commit):
         held = (
             _streamed(entry, commit, pattern) if entry.streamed else _whole(entry, commit, pattern)
         )

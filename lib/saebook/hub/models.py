@@ -12,6 +12,7 @@ from saebook.hub.errors import HubError
 from saebook.hub.explain import explained
 from saebook.hub.fetch import commit_of, fetch
 from saebook.hub.fitting import chosen_place
+from saebook.hub.quiet import quiet
 from saebook.hub.schema import SubjectEntry
 from saebook.hub.stand_in import scale_of
 from saebook.subjects import Subject, load_hub_subject
@@ -54,11 +55,12 @@ def load_published(
     """
     entry = subject_entry(name)
     commit = commit_of(entry, revision)
-    sizes = stated_sizes(entry, fetch(entry, commit, [CONFIG]) / CONFIG)
+    with quiet():
+        sizes = stated_sizes(entry, fetch(entry, commit, [CONFIG]) / CONFIG)
     scale = scale_of(entry, sizes, kept=KEPT)
     place = chosen_place(entry.model_copy(update=sizes), device, dtype)
-    fetch(entry, commit, PATTERNS)
-    with explained(entry, commit):
+    with quiet(), explained(entry, commit):
+        fetch(entry, commit, PATTERNS)
         subject = load_hub_subject(
             entry.repo, commit, place.device, getattr(torch, place.dtype), scale
         )

@@ -20,6 +20,7 @@ from saebook.hub.entries import published_sae
 from saebook.hub.errors import HubError
 from saebook.hub.explain import explained
 from saebook.hub.fetch import commit_of, fetch
+from saebook.hub.quiet import quiet
 from saebook.hub.rehearsing import rehearsing
 from saebook.hub.schema import SAEEntry
 from saebook.hub.stand_in import scale_of
@@ -70,7 +71,8 @@ def load_sae(
     """
     entry = published_sae(name)
     commit = commit_of(entry, revision)
-    folder = fetch(entry, commit, entry.files)
+    with quiet():
+        folder = fetch(entry, commit, entry.files)
     sizes = file_sizes(entry, folder)
     scale = scale_of(entry, sizes)
     check_input_scale(entry, folder)
