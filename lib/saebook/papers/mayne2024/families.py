@@ -77,9 +77,9 @@ def measure_family(name: str, entry: HouseSAE, world: World, config: Parameters)
     moves = movements(steered_frame)
     steered = behaviours_steer(moves, config.measure)
     slopes = steer_layers(subject, world, world.behaviours, config)
-    checks = sae_checks({name: entry}, {name: subject}, world, config.n_check_texts).loc[name]
+    checks = sae_checks({name: entry}, {name: subject}, world, config.n_check_texts)
     held = (
-        bool(checks["valid"]),
+        bool(checks["valid"].all()),
         vectors_reliable([arm], config.seed),
         enough(steered),
         enough(balanced(moves, config.measure)),
@@ -91,7 +91,7 @@ def measure_family(name: str, entry: HouseSAE, world: World, config: Parameters)
         "R12": best_layer_row(slopes, config),
         "R13": rows.kept_row(steered_frame, steered, config),
     }
-    figures = {figure: float(checks[figure]) for figure in SAE_VALID}
+    figures = {figure: float(checks[figure].iloc[0]) for figure in SAE_VALID}
     profile = vector_profile(layer_frame(slopes, config.n_resamples, config.seed))
     return Family(found, dict(zip(GATES, held, strict=True)), figures, profile)
 
