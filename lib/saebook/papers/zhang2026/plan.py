@@ -29,8 +29,10 @@ def plan(n_seeds: int = 5, n_side_seeds: int = 5, n_source_seeds: int = 5) -> li
     kinds: tuple[Kind, ...] = ("skill", "format", "signed")
     cells = [Cell(kind, gemma, source, 0, "before") for kind in kinds]
     cells += [Cell("skill", family, source, 0, "before") for family in FAMILIES[1:]]
-    main = [(kind, own) for kind in kinds[:2] for own in MAIN]
-    others = [(kind, own) for kind in kinds[:2] for own in SOURCES if own not in MAIN]
+    main: list[tuple[Kind, str]] = [(kind, own) for kind in kinds[:2] for own in MAIN]
+    others: list[tuple[Kind, str]] = [
+        (kind, own) for kind in kinds[:2] for own in SOURCES if own not in MAIN
+    ]
     cells += [Cell(kind, gemma, own, seed) for seed in range(n_seeds) for kind, own in main]
     cells += [Cell(k, gemma, own, seed) for seed in range(n_source_seeds) for k, own in others]
     latents = [f"latents-{count}-{which}" for count in LATENT_COUNTS for which in WHICH]

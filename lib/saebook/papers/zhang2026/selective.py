@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -75,7 +75,7 @@ def matched_adapter(subject: Subject, n_latents: int) -> LoRA:
     """
     wanted = n_latents * subject.d_model
     a_rank = sum(
-        sum(subject.model.get_submodule(name).weight.shape)
+        sum(cast(nn.Linear, subject.model.get_submodule(name)).weight.shape)
         for name in linear_names(subject.model)
         if name.endswith("o_proj")
     )
