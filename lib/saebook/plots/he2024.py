@@ -87,7 +87,7 @@ def two_widths(ax: Axes, frame: pd.DataFrame, y: str, label: str) -> Axes:
         label: Its name with unit.
     """
     needs(frame, ("layer", "sae", y), "two_widths")
-    for name, marker, color in (("4x", "o", COLORS["ours"]), ("wide", "^", COLORS["accent"])):
+    for name, marker, color in (("narrow", "o", COLORS["ours"]), ("wide", "^", COLORS["accent"])):
         own = frame[frame["sae"] == name].sort_values("layer")
         ax.plot(own["layer"], own[y], marker=marker, color=color, label=name)
     ax.set(xlabel="block", ylabel=label)

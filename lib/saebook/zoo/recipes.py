@@ -77,14 +77,30 @@ RECIPES: dict[str, Recipe] = {
         jumprelu_initial_coefficient=0.002,
         architectures=("standard", "jumprelu"),
     ),
+    "2-fixed-coefficient": Recipe(
+        batch_size=256,
+        proportional_gain=0.0,
+        integral_gain=0.0,
+        initial_coefficient=0.8,
+        jumprelu_initial_coefficient=0.002,
+        architectures=("standard", "jumprelu"),
+    ),
     "1-llama-scope": Recipe(
         k_anneal_share=0.1, aux_loss_coefficient=0.0, decay_share=0.2, architectures=("topk",)
+    ),
+    "2-llama-scope": Recipe(
+        batch_size=256,
+        k_anneal_share=0.1,
+        aux_loss_coefficient=0.0,
+        decay_share=0.2,
+        architectures=("topk",),
     ),
 }
 """Recipe "1-fixed-coefficient" holds the sparsity coefficient at one value, near those that the
 controller finds for an L0 of 13; the spec's sparsity then only names the SAE, and its L0 is what
 comes out (Li et al. 2025 train so). "1-llama-scope" is He et al. 2024: K annealed over a tenth of
-the steps, decoder norm inside the selection, no auxiliary loss, decay over the last fifth."""
+the steps, decoder norm inside the selection, no auxiliary loss, decay over the last fifth.
+The recipes whose names begin with 2 take steps of 256 tokens."""
 
 
 def recipe_of(spec: SAESpec) -> Recipe:

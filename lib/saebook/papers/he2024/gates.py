@@ -7,7 +7,12 @@ import pandas as pd
 from saebook.papers.he2024.scope import Scope
 from saebook.zoo.validity import SAE_BOUNDS, SAE_VALID, validity_report
 
-CHECK_SEED, N_CHECK = 95_000, 96
+CHECK_SEED = 95_000
+CHECK_TEXTS = {"encyclopaedia": 480, "problems": 320}
+"""Texts a register on which an SAE is checked, as many as the shipped ones are checked on: a
+concept that one word names needs them to be met ten times in either half."""
+FULL_CHECK = 48
+"""Held-out documents from which on all of them are used."""
 SINK, MOST = 5.0, 2.0
 """Least norm at position 0 in ordinary norms; largest FVU on instruct over that on base."""
 
@@ -17,9 +22,13 @@ def validity_table(scope: Scope) -> pd.DataFrame:
     config = scope.config
     spec = scope.spec(config.layer)
     entry = scope.saes([spec])[spec]
-    n = min(N_CHECK, 2 * config.n_documents)
+    share = min(1.0, config.n_documents / FULL_CHECK)
     # One register after the other: odd texts choose a concept's latent, even ones score it.
-    texts = [t for r in ("encyclopaedia", "problems") for t in scope.world.sample(r, n, CHECK_SEED)]
+    texts = [
+        text
+        for register, n in CHECK_TEXTS.items()
+        for text in scope.world.sample(register, round(share * n), CHECK_SEED)
+    ]
     report = validity_report(entry, scope.subjects["base"], texts)
     frame = pd.DataFrame([{name: float(report[name]) for name in SAE_VALID}])
     within = [frame[n].between(SAE_BOUNDS[n].least, SAE_BOUNDS[n].most) for n in SAE_VALID]

@@ -14,7 +14,7 @@ class Parameters(ChapterParameters):
 
     tier: Literal["smoke", "testbed", "full"] = "testbed"
     """How large a run this is; stored with the results."""
-    family: Literal["llama", "qwen2", "gemma2"] = "llama"
+    family: Literal["llama", "qwen2", "gemma2"] = "gemma2"
     """Family of the base and the instruct model."""
     other_family: Literal["llama", "qwen2", "gemma2"] = "qwen2"
     """Family whose SAE is the control that must not transfer."""
@@ -22,8 +22,8 @@ class Parameters(ChapterParameters):
     """Block where one SAE speaks for all; every block is measured."""
     k: int = Field(13, ge=1, le=24)
     """Latents a token; 50 of 4,096 in the paper."""
-    d_sae: int = Field(384, ge=96)
-    """Latents of an SAE, four times the width."""
+    d_sae: int = Field(768, ge=96)
+    """Latents of an SAE, eight times the width."""
     wide_d_sae: int = Field(1536, ge=96)
     """Latents of the wide ones, sixteen times the width."""
     context: int = Field(128, ge=32, le=256)
@@ -32,8 +32,10 @@ class Parameters(ChapterParameters):
     """Tokens in a context that is longer than trained on."""
     sink: float = Field(8.0, ge=5)
     """Length of the planted sink in ordinary norms (L8)."""
-    n_tokens: int = Field(24_000, ge=2_000)
-    """Tokens an SAE is trained on, once."""
+    n_tokens: int = Field(100_000, ge=2_000)
+    """Distinct tokens an SAE is trained on."""
+    epochs: int = Field(3, ge=1)
+    """Passes over them."""
     n_dialogues: int = Field(120, ge=8)
     """Held-out dialogues."""
     n_documents: int = Field(48, ge=8)

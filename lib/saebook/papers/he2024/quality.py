@@ -10,7 +10,7 @@ from torch import Tensor
 
 from saebook.activations import stream_activations
 from saebook.corpora import token_batches
-from saebook.papers.he2024.scope import N_LAYERS, Scope, activations
+from saebook.papers.he2024.scope import N_LAYERS, RELU_RECIPE, Scope, activations
 from saebook.papers.he2024.transfer import ordinary_tokens_only
 from saebook.reconstruction import nll_by_text, reconstruct
 from saebook.subjects import hook_name
@@ -36,19 +36,19 @@ def suite_table(scope: Scope) -> pd.DataFrame:
     and of the plain ReLU SAE.
 
     Returns:
-        A row an SAE: layer, sae (4x, 4x again, wide, ReLU), l0, error and spread (summed), nats
-        and plain (summed loss with and without it), n.
+        A row a document and SAE: layer, sae (narrow, narrow again, wide, ReLU), l0, ev (of the
+        SAE over all documents), document, nats and plain (summed loss with and without it), n.
     """
     config, subject = scope.config, scope.subjects["base"]
     batches, rows = scope.batches("base", "documents"), []
     plain = nll_by_text(subject, batches, where=ordinary_tokens_only)
     specs = {}
     for layer in range(N_LAYERS):
-        specs[layer, "4x"] = scope.spec(layer)
+        specs[layer, "narrow"] = scope.spec(layer)
         specs[layer, "wide"] = scope.spec(layer, d_sae=config.wide_d_sae)
-    specs[config.layer, "4x again"] = scope.spec(config.layer, seed=1)
+    specs[config.layer, "narrow again"] = scope.spec(config.layer, seed=1)
     specs[config.layer, "ReLU"] = scope.spec(
-        config.layer, architecture="standard", recipe="1",
+        config.layer, architecture="standard", recipe=RELU_RECIPE,
         sparsity=float(VANILLA_TIMES * config.k),
     )  # fmt: skip
     found, read = scope.saes(specs.values()), activations(subject, batches, range(N_LAYERS))
@@ -79,7 +79,7 @@ def error_table(scope: Scope) -> pd.DataFrame:
     specs = {
         "TopK": scope.spec(layer),
         "TopK again": scope.spec(layer, seed=1),
-        "ReLU": scope.spec(layer, architecture="standard", recipe="1", sparsity=dense),
+        "ReLU": scope.spec(layer, architecture="standard", recipe=RELU_RECIPE, sparsity=dense),
         "other layer": scope.spec(0 if layer else 1),
     }
     found = scope.saes(specs.values())

@@ -266,21 +266,21 @@ def vanilla_row(table: pd.DataFrame, config: Parameters) -> Row:
 
 
 def width_row(table: pd.DataFrame, config: Parameters) -> Row:
-    """L7: what sixteen times the width gains over four times it, smallest over blocks.
+    """L7: what the wide SAE gains over the narrow one, smallest over blocks.
 
     The interval of the explained variance is the spread between two seeds to either side.
     """
     own = table.set_index(["layer", "sae"])
     ev = pd.DataFrame(own["ev"].groupby(level=[0, 1]).first().unstack())
-    again, first = ev[["4x again", "4x"]].to_numpy(float)[config.layer]
+    again, first = ev[["narrow again", "narrow"]].to_numpy(float)[config.layer]
     seeds = float(again - first)
-    gain = float((ev["wide"] - ev["4x"]).min())
+    gain = float((ev["wide"] - ev["narrow"]).min())
     wide = table.pivot(index="document", columns=["layer", "sae"], values="nats")
     units = wide.join(table.groupby("document")["n"].first().rename(("n", "")))
     units.columns = pd.MultiIndex.from_tuples([(i, name) for i, name in units.columns])
 
     def loss(sums: Sums) -> dict[str, np.ndarray]:
-        gains = [(sums[i, "4x"] - sums[i, "wide"]) / sums["n", ""] for i in range(N_LAYERS)]
+        gains = [(sums[i, "narrow"] - sums[i, "wide"]) / sums["n", ""] for i in range(N_LAYERS)]
         return {"Delta loss": np.min(gains, axis=0)}
 
     found = resampled(units, loss, config)
@@ -289,9 +289,9 @@ def width_row(table: pd.DataFrame, config: Parameters) -> Row:
     return {
         **found,
         "n": len(units),
-        "controls": {"difference_between_two_seeds_of_4x": seeds},
+        "controls": {"difference_between_two_seeds_of_the_narrow_SAE": seeds},
         "detail": {"explained variance": {str(i): r.to_dict() for i, r in
-                                          ev[["4x", "wide"]].iterrows()}},
+                                          ev[["narrow", "wide"]].iterrows()}},
     }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from saebook.testbed import World, load_world
 from saebook.zoo import HouseSAE, HouseSource, SAESpec, get_saes
 from saebook.zoo.convert import to_jumprelu
 
-RECIPE = "1-llama-scope"
+RECIPE, RELU_RECIPE = "2-llama-scope", "2"
 N_LAYERS = 6
 DIALOGUE_SEED, DOCUMENT_SEED, CALIBRATION_SEED, NORM_SEED = 91_000, 92_000, 93_000, 94_000
 N_CALIBRATION = 24
@@ -82,7 +82,7 @@ class Scope:
             "d_sae": config.d_sae,
             "context": config.context,
             "n_tokens": config.n_tokens,
-            "epochs": 1,
+            "epochs": config.epochs,
             "tokens": "no-special",
             "recipe": RECIPE,
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -10,7 +9,7 @@ import pandas as pd
 from saebook.papers.he2024 import quality, transfer
 from saebook.papers.he2024.gates import validity_table
 from saebook.papers.he2024.scope import Scope
-from saebook.records import recorded_table
+from saebook.records import recorded_tables
 
 
 @dataclass(frozen=True)
@@ -28,22 +27,13 @@ class Tables:
 
 def measured_tables(scope: Scope) -> Tables:
     """Read or measure every table of the chapter."""
-    makers: dict[str, Callable[[Scope], pd.DataFrame]] = {
-        "losses": transfer.loss_table,
-        "codes": transfer.code_table,
-        "suite": quality.suite_table,
-        "errors": quality.error_table,
-        "positions": quality.position_table,
-        "bridge": quality.bridge_table,
-        "validity": validity_table,
+    makers = {
+        "losses": lambda: transfer.loss_table(scope),
+        "codes": lambda: transfer.code_table(scope),
+        "suite": lambda: quality.suite_table(scope),
+        "errors": lambda: quality.error_table(scope),
+        "positions": lambda: quality.position_table(scope),
+        "bridge": lambda: quality.bridge_table(scope),
+        "validity": lambda: validity_table(scope),
     }
-
-    def table(name: str) -> pd.DataFrame:
-        def make() -> pd.DataFrame:
-            return makers[name](scope)
-
-        config = scope.config
-        size = config.model_dump_json()
-        return recorded_table("he2024", name, config.tier, scope.made_on, make, size=size)
-
-    return Tables(**{name: table(name) for name in makers})
+    return Tables(**recorded_tables("he2024", scope.config, scope.made_on, makers))
