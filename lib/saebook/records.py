@@ -13,6 +13,7 @@ import yaml
 from saebook.parameters import ChapterParameters
 from saebook.paths import records_dir, results_dir, tiers_dir
 
+Maker = Callable[[], pd.DataFrame]
 MADE_ON, SIZE = "made_on", "size"
 log = logging.getLogger("saebook")
 Chosen = TypeVar("Chosen", bound=ChapterParameters)
@@ -23,7 +24,7 @@ def recorded_table(
     name: str,
     tier: str,
     made_on: str,
-    make: Callable[[], pd.DataFrame],
+    make: Maker,
     folder: Path | None = None,
     size: str = "",
 ) -> pd.DataFrame:
@@ -82,6 +83,24 @@ def check_weights(slug: str, made_with: Mapping[str, str], today: Callable[[str]
                 f"the records of {model} were made with weights {weights}, these are {now}; "
                 f"run `make full NB={slug}`"
             )
+
+
+def recorded_tables(
+    slug: str, config: ChapterParameters, made_on: str, makers: Mapping[str, Maker]
+) -> dict[str, pd.DataFrame]:
+    """Return all of a chapter's tables by name, each as `recorded_table` gets it.
+
+    Args:
+        slug: The paper.
+        config: The chapter's parameters, `tier` among them; they are the size of a full run.
+        made_on: What the numbers depend on beside the code, such as a digest of the models.
+        makers: Measures each table.
+    """
+    tier, size = config.model_dump()["tier"], config.model_dump_json()
+    return {
+        name: recorded_table(slug, name, tier, made_on, make, size=size)
+        for name, make in makers.items()
+    }
 
 
 def read_record(

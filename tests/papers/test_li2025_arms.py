@@ -28,7 +28,7 @@ def reader(family: str) -> Subject:
 
 
 def test_the_grid_has_three_arms_two_architectures_and_every_seed():
-    config = Parameters(families="qwen2,llama,gemma2", other_layer=1, wide_d_sae=768, n_seeds=3)
+    config = Parameters(other_layer=1, wide_d_sae=768, n_seeds=3)
     cells = arms.grid(config)
     assert len(cells) == len(set(cells)) == 3 * 2 * 2 * 2 * 3 * 3
     assert {cell.arm for cell in cells} == set(arms.PAPER_ARMS)
@@ -44,14 +44,24 @@ def test_the_paper_s_arms_differ_in_text_packing_and_length_alone():
     pile = specs["BT(P)"].model_dump()
     assert {k for k in pile if pile[k] != chats[k]} == {"corpus"}
     assert {spec.subject for name, spec in specs.items() if name != "base SAE"} == {
-        "qwen2-instruct+sink8"
+        "gemma2-instruct+sink8"
     }
     assert specs["FAST cut"].context == config.cut and specs["masked"].packing == "masked"
     with pytest.raises(ValueError, match="unknown arm 'BT'"):
         arms.spec_of(arms.default_cell(config, "standard", "BT"), config)
 
 
-@pytest.mark.parametrize("families", ["qwen2", "llama,gemma2", "qwen2,llama,gpt2", "qwen2 llama"])
+def test_the_grid_is_trained_short_and_the_default_cell_long():
+    config = Parameters()
+    short, long = arms.grid_cell(config, "FAST"), arms.default_cell(config, "standard", "FAST")
+    assert short in arms.grid(config) and long in arms.headline_cells(config)
+    budgets = [(s.n_tokens, s.epochs) for s in (arms.spec_of(c, config) for c in (short, long))]
+    assert budgets == [(config.grid_n_tokens, 1), (config.n_tokens, config.epochs)]
+
+
+@pytest.mark.parametrize(
+    "families", ["qwen2", "llama,gemma2", "qwen2,llama", "qwen2,llama,gemma2,gpt2", "qwen2 llama"]
+)
 def test_families_that_the_claims_cannot_do_without_are_asked_for(families):
     with pytest.raises(ValueError):
         Parameters(families=families)

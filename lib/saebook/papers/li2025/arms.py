@@ -9,9 +9,10 @@ from saebook.subjects import hook_name
 from saebook.zoo import SAESpec
 from saebook.zoo.spec import Architecture
 
-FIXED = "1-fixed-coefficient"
-"""Recipe of the SAEs trained as the paper trains them, at one sparsity coefficient."""
-MATCHED = "1"
+GRID, FIXED = "1-fixed-coefficient", "2-fixed-coefficient"
+"""Recipes of the SAEs trained as the paper trains them, at one sparsity coefficient: those of the
+grid, short, and those of the default cell, long."""
+MATCHED = "2"
 """Recipe of the SAEs whose L0 is matched: TopK by construction."""
 
 
@@ -74,7 +75,7 @@ def spec_of(cell: Cell, config: Parameters) -> SAESpec:
         raise ValueError(f"unknown arm {cell.arm!r}; known: {', '.join(ARMS)}")
     arm = ARMS[cell.arm]
     lengths = {"block": config.block, "cut": config.cut, "dialogue": CONTEXT}
-    sink = config.sink if cell.planted else None
+    sink, short = config.sink if cell.planted else None, cell.recipe == GRID
     return SAESpec(
         subject=model_name(cell.family, arm.model, sink),
         hook_name=hook_name(cell.layer),
@@ -84,8 +85,8 @@ def spec_of(cell: Cell, config: Parameters) -> SAESpec:
         architecture=cell.architecture,
         sparsity=float(config.k),
         d_sae=cell.d_sae,
-        n_tokens=config.n_tokens,
-        epochs=1,
+        n_tokens=config.grid_n_tokens if short else config.n_tokens,
+        epochs=1 if short else config.epochs,
         seed=cell.seed,
         data_seed=arm.data_seed,
         tokens="all",
@@ -96,10 +97,10 @@ def spec_of(cell: Cell, config: Parameters) -> SAESpec:
 def grid(config: Parameters) -> list[Cell]:
     """The paper's grid in small: families, layers, widths, architectures, arms and seeds."""
     return [
-        Cell(family, layer, d_sae, architecture, FIXED, arm, seed)
+        Cell(family, layer, d_sae, architecture, GRID, arm, seed)
         for family in config.families.split(",")
         for layer in dict.fromkeys((config.layer, config.other_layer))
-        for d_sae in dict.fromkeys((config.d_sae, config.wide_d_sae))
+        for d_sae in dict.fromkeys((config.grid_d_sae, config.wide_d_sae))
         for architecture in ("standard", "jumprelu")
         for arm in PAPER_ARMS
         for seed in range(config.n_seeds)
@@ -109,6 +110,15 @@ def grid(config: Parameters) -> list[Cell]:
 def default_cell(config: Parameters, architecture: Architecture, arm: str, seed: int = 0) -> Cell:
     """A cell of the default family, layer and width, as the paper trains them."""
     return Cell(config.family, config.layer, config.d_sae, architecture, FIXED, arm, seed)
+
+
+def headline_cells(config: Parameters) -> list[Cell]:
+    """The paper's arms in the default cell, ReLU (F1 and F2)."""
+    return [
+        default_cell(config, "standard", arm, seed)
+        for arm in PAPER_ARMS
+        for seed in range(config.n_more_seeds)
+    ]
 
 
 def packing_cells(config: Parameters) -> list[Cell]:
@@ -121,16 +131,21 @@ def packing_cells(config: Parameters) -> list[Cell]:
 
 
 def more_arms(config: Parameters) -> list[Cell]:
-    """Arms the paper lacks, one ReLU SAE each in the default cell."""
+    """Arms the paper lacks, one ReLU SAE each, trained as the grid's of the default family."""
     extra = [arm for arm in ARMS if arm not in PAPER_ARMS]
-    return [default_cell(config, "standard", arm) for arm in extra]
+    return [grid_cell(config, arm) for arm in extra]
+
+
+def grid_cell(config: Parameters, arm: str, seed: int = 0) -> Cell:
+    """A ReLU SAE of the default family as the grid's are trained."""
+    return Cell(config.family, config.layer, config.grid_d_sae, "standard", GRID, arm, seed)
 
 
 def natural_cells(config: Parameters) -> list[Cell]:
     """The default cell on the model as it is, without a planted sink."""
     plain = [
         default_cell(config, "standard", arm, seed)
-        for arm in PAPER_ARMS
+        for arm in ("BT(F)", "FAST")
         for seed in range(config.n_more_seeds)
     ]
     plain += [default_cell(config, "jumprelu", "FAST")]

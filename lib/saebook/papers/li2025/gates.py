@@ -3,40 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
 
 import pandas as pd
 
-from saebook.papers.li2025.arms import MATCHED, default_cell
+from saebook.papers.li2025.arms import GRID, MATCHED, Cell, default_cell
 from saebook.papers.li2025.bench import Bench
 from saebook.papers.li2025.clarity import RANDOM
-from saebook.zoo.validity import SAE_BOUNDS, SAE_VALID, validity_report
+from saebook.zoo.validity import SAE_BOUNDS, SAE_VALID, ValidityBench
 
-CHECK_SEED, N_CHECK = 86_000, 120
+CHECK_SEED, N_CHECK = 86_000, 1_700
+"""Dialogues that hold as many tokens as the shipped SAEs are checked on: a concept that one word
+names has to be met ten times in either half."""
+FULL_CHECK = 200
+"""Held-out dialogues from which on all of them are used."""
 SINK, ROOM = 5.0, 1.1
 """Least norm at position 0 in ordinary norms, and largest ratio between matched L0s."""
 
 
 def validity_table(bench: Bench) -> pd.DataFrame:
-    """The figures of `sae_valid` for the natural FAST SAEs of the default cell, and the bounds.
+    """The figures of `sae_valid` for FAST SAEs: the default cell's, and the grid's by family.
 
     Returns:
-        A row an SAE (architecture): the figures, and valid.
+        A row an SAE: SAE, grid (whether it is the grid's), the figures, and valid.
     """
-    config, rows = bench.config, []
-    subject = bench.instruct(config.family, planted=False)
-    n = min(N_CHECK, config.n_dialogues)
-    texts = bench.world.sample("chats", n, CHECK_SEED + config.seed, family=config.family)
-    cells = [
-        default_cell(config, "standard", "FAST")._replace(planted=False),
-        default_cell(config, "topk", "FAST")._replace(recipe=MATCHED, planted=False),
-    ]
-    for cell, entry in bench.saes(cells).items():
-        report = validity_report(entry, subject, texts)
-        figures = {name: float(report[name]) for name in SAE_VALID}
-        rows.append({"SAE": f"{cell.architecture}, {cell.arm}", **figures})
+    rows = []
+    for (family, planted), group in groupby(_checked(bench), lambda c: (c.family, c.planted)):
+        rows += _figures(bench, family, planted, list(group))
     frame = pd.DataFrame(rows)
     within = [frame[n].between(SAE_BOUNDS[n].least, SAE_BOUNDS[n].most) for n in SAE_VALID]
     return frame.assign(valid=pd.concat(within, axis=1).all(axis=1))
+
+
+def _checked(bench: Bench) -> list[Cell]:
+    """The default cell's FAST SAEs without a sink, then a ReLU one of the grid by family."""
+    config = bench.config
+    default = [
+        default_cell(config, "standard", "FAST"),
+        default_cell(config, "jumprelu", "FAST"),
+        default_cell(config, "topk", "FAST")._replace(recipe=MATCHED),
+    ]
+    grid = [
+        Cell(family, config.layer, config.grid_d_sae, "standard", GRID, "FAST", 0)
+        for family in config.families.split(",")
+    ]
+    return [cell._replace(planted=False) for cell in default] + grid
+
+
+def _figures(bench: Bench, family: str, planted: bool, cells: list[Cell]) -> list[dict[str, Any]]:
+    """The figures of SAEs of one model, on the same dialogues."""
+    n = round(N_CHECK * min(1.0, bench.config.n_dialogues / FULL_CHECK))
+    texts = bench.world.sample("chats", n, CHECK_SEED + bench.config.seed, family=family)
+    found, rows = bench.saes(cells), []
+    shared = ValidityBench(found[cells[0]].spec, bench.instruct(family, planted), texts)
+    for cell in cells:
+        report, grid = shared.report(found[cell].sae), cell.recipe == GRID
+        name = f"{'grid' if grid else 'default cell'}: {family}, {cell.architecture}"
+        figures = {figure: float(report[figure]) for figure in SAE_VALID}
+        rows.append({"SAE": name, "grid": grid, **figures})
+    return rows
 
 
 def sink_present(ratios: Sequence[float]) -> bool:

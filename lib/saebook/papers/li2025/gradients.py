@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 
 from saebook.corpora import mixing_buffer
-from saebook.papers.li2025.arms import PAPER_ARMS, Cell, default_cell, spec_of
+from saebook.papers.li2025.arms import Cell, default_cell, spec_of
 from saebook.papers.li2025.bench import Bench
 from saebook.zoo import HouseSAE
 from saebook.zoo.train import build_training_sae
 
 BATCH, BUFFER = 128, 40 * 128
 """Tokens of a minibatch (Appendix C), and rows of the mixing buffer."""
+COMPARED = ("BT(F)", "FAST")
+"""Arms on the same text, fed in two ways."""
 NAMES = ("W_enc", "b_enc", "W_dec", "b_dec")
 
 
@@ -62,8 +64,8 @@ def gradient_table(bench: Bench) -> pd.DataFrame:
         signal. The model carries no planted sink.
     """
     config, rows = bench.config, []
-    saes = bench.saes([c for arm in PAPER_ARMS for c in _cells(bench, arm)])
-    for arm in PAPER_ARMS:
+    saes = bench.saes([c for arm in COMPARED for c in _cells(bench, arm)])
+    for arm in COMPARED:
         cells = _cells(bench, arm)
         parts = _first_parts(bench, cells[0])
         for order in (0, 1):

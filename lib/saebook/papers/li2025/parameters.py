@@ -16,22 +16,24 @@ class Parameters(ChapterParameters):
 
     tier: Literal["smoke", "testbed", "full"] = "testbed"
     """How large a run this is; stored with the results."""
-    family: Literal["qwen2", "llama", "gemma2"] = "qwen2"
+    family: Literal["qwen2", "llama", "gemma2"] = "gemma2"
     """Family of the default cell: F1, F2 and F8 to F12."""
-    families: str = Field("qwen2,llama", pattern=r"^[a-z0-9]+(,[a-z0-9]+)*$")
+    families: str = Field("qwen2,llama,gemma2", pattern=r"^[a-z0-9]+(,[a-z0-9]+)*$")
     """Families of the grid, separated by commas; qwen2 and llama among them."""
     layer: int = Field(3, ge=0, le=4)
     """Block of the default cell, a depth of .58 to .67 as layer 18 of 28."""
     other_layer: int = Field(3, ge=0, le=4)
     """The grid's second block; the first again for a grid of one."""
-    d_sae: int = Field(384, ge=96)
-    """Latents of the default cell, an expansion of four."""
+    d_sae: int = Field(768, ge=96)
+    """Latents of the default cell, an expansion of eight."""
+    grid_d_sae: int = Field(384, ge=96)
+    """Latents of the grid's SAEs, an expansion of four."""
     wide_d_sae: int = Field(384, ge=96)
     """The grid's second width; the first again for a grid of one."""
     n_seeds: int = Field(2, ge=2)
     """Seeds of every cell of the grid."""
     n_more_seeds: int = Field(2, ge=2)
-    """Seeds of the default cell where packing is taken apart (F11, F12)."""
+    """Seeds of the default cell (F1, F2, F11, F12)."""
     block: int = Field(512, ge=32, le=512)
     """Tokens in a block of block training; a dialogue has some sixty."""
     cut: int = Field(48, ge=16, le=512)
@@ -40,8 +42,12 @@ class Parameters(ChapterParameters):
     """Length of the planted sink in ordinary norms."""
     k: int = Field(13, ge=1, le=24)
     """Latents a token of the TopK SAEs, and the L0 that fixed coefficients come near."""
-    n_tokens: int = Field(24_000, ge=2_000)
-    """Tokens each SAE is trained on, once."""
+    n_tokens: int = Field(200_000, ge=2_000)
+    """Distinct tokens the default cell's SAEs are trained on."""
+    epochs: int = Field(3, ge=1)
+    """Passes over them."""
+    grid_n_tokens: int = Field(24_000, ge=2_000)
+    """Tokens the grid's SAEs are trained on, once."""
     n_dialogues: int = Field(200, ge=8)
     """Held-out dialogues on which SAEs are measured."""
     n_batches: int = Field(40, ge=4)

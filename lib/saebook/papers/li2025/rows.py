@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from saebook.papers.li2025.arms import FIXED, PAPER_ARMS
+from saebook.papers.li2025.arms import FIXED, GRID, PAPER_ARMS
 from saebook.papers.li2025.clarity import CLEAR_F1, RANDOM
 from saebook.papers.li2025.losses import MODEL, TRAINED, UNTRAINED
 from saebook.papers.li2025.parameters import Parameters
@@ -24,28 +24,33 @@ def named(intervals: dict[str, Interval]) -> Row:
     return {end: {name: getattr(i, end) for name, i in intervals.items()} for end in ends}
 
 
-def paper_cells(cells: pd.DataFrame) -> pd.DataFrame:
-    """The grid: SAEs of the paper's arms at a fixed coefficient, on models with a sink."""
-    own = (cells["recipe"] == FIXED) & cells["planted"] & cells["arm"].isin(PAPER_ARMS)
-    return cells[own]
+def wide(cells: pd.DataFrame, metric: str, recipe: str = GRID) -> pd.DataFrame:
+    """The paper's arms on models with a sink, at a fixed coefficient: a column an arm.
+
+    Returns:
+        A row a cell, index `KEYS`; cells that lack an arm are left out.
+    """
+    own = (cells["recipe"] == recipe) & cells["planted"] & cells["arm"].isin(PAPER_ARMS)
+    return cells[own].pivot(index=KEYS, columns="arm", values=metric).dropna()
 
 
-def wide(cells: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """A column an arm, a row a cell of the grid; index `KEYS`; cells that lack an arm left out."""
-    return paper_cells(cells).pivot(index=KEYS, columns="arm", values=metric).dropna()
+def one_cell(cells: pd.DataFrame, config: Parameters, family: str, metric: str) -> pd.DataFrame:
+    """ReLU SAEs of one family by seed: the default cell's, in other families the grid's."""
+    default = family == config.family
+    recipe, d_sae = (FIXED, config.d_sae) if default else (GRID, config.grid_d_sae)
+    table = wide(cells, metric, recipe).xs("standard", level="architecture")
+    return pd.DataFrame(table.xs((family, config.layer, d_sae), level=("family", "layer", "d_sae")))
 
 
 def default_gaps(cells: pd.DataFrame, config: Parameters, family: str, metric: str) -> pd.DataFrame:
-    """What FAST gains in the default cell by seed, bits: over BT(P) and over BT(F), ReLU SAE."""
-    table = wide(cells, metric).xs("standard", level="architecture")
-    own = table.xs((family, config.layer, config.d_sae), level=("family", "layer", "d_sae"))
+    """What FAST gains in one cell by seed, bits: over BT(P) and over BT(F), ReLU SAE."""
+    own = one_cell(cells, config, family, metric)
     return pd.DataFrame({arm: own[arm] - own["FAST"] for arm in ("BT(F)", "BT(P)")})
 
 
 def seed_gap(cells: pd.DataFrame, config: Parameters, family: str, metric: str) -> float:
     """Control: the second seed of FAST against the first, in bits."""
-    table = wide(cells, metric).xs("standard", level="architecture")["FAST"]
-    own = table.xs((family, config.layer, config.d_sae), level=("family", "layer", "d_sae"))
+    own = one_cell(cells, config, family, metric)["FAST"]
     return float(own.loc[1] - own.loc[0])
 
 
@@ -115,9 +120,7 @@ def decomposition_row(cells: pd.DataFrame, config: Parameters) -> Row:
         [data, packing], data_share, seed=config.seed, n_resamples=config.n_resamples,
         paired=True, method="percentile",
     )  # fmt: skip
-    own = cells[(cells["architecture"] == "standard") & cells["planted"] & (cells["seed"] == 0)]
-    own = own[(own["family"] == config.family) & (own["layer"] == config.layer)]
-    own = own[own["d_sae"] == config.d_sae].set_index("arm")["mse"]
+    own = arms_of_one_seed(cells, config).set_index("arm")["mse"]
     again = (own["BT(F)"] - own["BT(F) again"]) / (own["BT(P)"] - own["FAST"])
     return {
         **share._asdict(),
@@ -126,6 +129,13 @@ def decomposition_row(cells: pd.DataFrame, config: Parameters) -> Row:
         "detail": {"median gain by data": float(np.median(data)),
                    "median gain by packing": float(np.median(packing))},
     }  # fmt: skip
+
+
+def arms_of_one_seed(cells: pd.DataFrame, config: Parameters) -> pd.DataFrame:
+    """Every arm's ReLU SAE of the default family as the grid's are trained, first seed."""
+    own = cells[(cells["recipe"] == GRID) & (cells["architecture"] == "standard")]
+    own = own[(own["family"] == config.family) & (own["layer"] == config.layer)]
+    return own[(own["d_sae"] == config.grid_d_sae) & own["planted"] & (own["seed"] == 0)]
 
 
 def family_row(cells: pd.DataFrame, config: Parameters) -> Row:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from saebook.papers.li2025.arms import default_cell
+from saebook.papers.li2025.arms import GRID, default_cell
 from saebook.papers.li2025.bench import Bench
 from saebook.papers.li2025.tokens import special_ids
 from saebook.sinks import ordinary_tokens
@@ -81,7 +81,10 @@ def steering_table(bench: Bench, families: Sequence[str]) -> pd.DataFrame:
 
 def _family_table(bench: Bench, family: str) -> pd.DataFrame:
     config, subject = bench.config, bench.instruct(family, planted=False)
-    cell = default_cell(config, "jumprelu", "FAST")._replace(family=family, planted=False)
+    cell = default_cell(config, "jumprelu", "FAST")
+    if family != config.family:
+        cell = cell._replace(family=family, recipe=GRID, d_sae=config.grid_d_sae)
+    cell = cell._replace(planted=False)
     sae = bench.saes([cell])[cell].sae
     texts = bench.world.sample("chats", config.n_prompts, PROMPT_SEED + config.seed, family=family)
     prompts = [asked(text) for text in texts]

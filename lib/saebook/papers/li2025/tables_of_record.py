@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -15,7 +14,7 @@ from saebook.papers.li2025.gates import validity_table
 from saebook.papers.li2025.gradients import gradient_table
 from saebook.papers.li2025.losses import loss_table
 from saebook.papers.li2025.steering import steering_table
-from saebook.records import recorded_table
+from saebook.records import recorded_tables
 
 STEERED = ("qwen2", "llama")
 """Families whose windows of steering the paper compares."""
@@ -38,6 +37,7 @@ def all_cells(bench: Bench) -> list[arms.Cell]:
     config = bench.config
     return [
         *arms.grid(config),
+        *arms.headline_cells(config),
         *arms.packing_cells(config),
         *arms.more_arms(config),
         *arms.natural_cells(config),
@@ -47,7 +47,7 @@ def all_cells(bench: Bench) -> list[arms.Cell]:
 def measured_tables(bench: Bench) -> Tables:
     """Read or measure every table of the chapter."""
     families = list(dict.fromkeys((bench.config.family, *STEERED)))
-    makers: dict[str, Callable[[], pd.DataFrame]] = {
+    makers = {
         "cells": lambda: measured_cells(bench, all_cells(bench)),
         "clarity": lambda: clarity_table(bench),
         "steering": lambda: steering_table(bench, families),
@@ -55,11 +55,4 @@ def measured_tables(bench: Bench) -> Tables:
         "gradients": lambda: gradient_table(bench),
         "validity": lambda: validity_table(bench),
     }
-    tier, made_on = bench.config.tier, bench.made_on
-    size = bench.config.model_dump_json()
-    return Tables(
-        **{
-            name: recorded_table("li2025", name, tier, made_on, make, size=size)
-            for name, make in makers.items()
-        }
-    )
+    return Tables(**recorded_tables("li2025", bench.config, bench.made_on, makers))
