@@ -24,7 +24,7 @@ def rounded(frame: pd.DataFrame) -> pd.DataFrame:
     They stay float32; the zeros behind the kept bits are what makes the files small.
     """
     columns = {}
-    for name in frame.select_dtypes("float32").columns.difference(EXACT):
+    for name in frame.select_dtypes("float32").columns.difference(list(EXACT)):
         mantissa, exponent = np.frexp(frame[name].to_numpy())
         columns[name] = np.ldexp(np.round(mantissa * 2**BITS) / 2**BITS, exponent)
     return frame.assign(**columns)
