@@ -44,3 +44,4 @@ rule chapter:
 
 
 include: "workflow/saes.smk"
+include: "workflow/finetunings.smk"

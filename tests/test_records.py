@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from saebook.records import read_record, recorded_table
+from saebook.records import read_record, recorded_table, shard
 
 
 @pytest.fixture
@@ -47,3 +47,17 @@ def test_a_full_run_goes_on_from_the_tables_of_its_size_alone(made):
     for size in ("a", "a", "b", "b"):
         recorded_table("li2025", "cells", "full", "abc", make, size=size)
     assert len(calls) == 2
+
+
+def test_shares_of_a_grid_are_apart_and_together_the_whole():
+    jobs = list(range(11))
+    shares = [shard(jobs, f"{i}/4") for i in range(1, 5)]
+    assert sorted(job for share in shares for job in share) == jobs
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    assert shard(jobs, "1/1") == jobs
+
+
+@pytest.mark.parametrize("which", ["0/4", "5/4", "2", "a/b", "-1/4", "1/0", ""])
+def test_a_share_that_is_none_is_refused(which):
+    with pytest.raises(ValueError, match="2/8 for the second of eight"):
+        shard([1, 2], which)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ Maker = Callable[[], pd.DataFrame]
 MADE_ON, SIZE = "made_on", "size"
 log = logging.getLogger("saebook")
 Chosen = TypeVar("Chosen", bound=ChapterParameters)
+Job = TypeVar("Job")
 
 
 def recorded_table(
@@ -119,3 +120,18 @@ def read_record(
 
 def _file(slug: str, name: str) -> str:
     return f"{slug}.{name}.parquet"
+
+
+def shard(jobs: Sequence[Job], which: str) -> list[Job]:
+    """Return one of several equal shares of a grid: "2/8" is every eighth job from the second on.
+
+    Take the share of the whole plan, before what is done already is left out: the shares of runs
+    that start one after another would otherwise be cut from different lists.
+
+    Raises:
+        ValueError: It does not name a share, such as "0/8" or "9/8".
+    """
+    place, _, n = which.partition("/")
+    if not (place.isdecimal() and n.isdecimal() and 1 <= int(place) <= int(n)):
+        raise ValueError(f"shard is {which!r}; write 2/8 for the second of eight")
+    return list(jobs[int(place) - 1 :: int(n)])

@@ -20,7 +20,7 @@ from saebook.papers.yang2024.parameters import Parameters
 from saebook.papers.yang2024.sources import kept_cells, missing_arms, recorded
 from saebook.papers.yang2024.training import records_of
 from saebook.paths import records_dir
-from saebook.records import full_tier
+from saebook.records import full_tier, shard
 from saebook.testbed import load_world
 from saebook.testbed.house import shipped_models
 
@@ -44,8 +44,8 @@ def make_labels(config: Parameters) -> None:
     print(f"wrote {labellers.write_labels(rights).name}")
 
 
-def train(config: Parameters, which: str) -> None:
-    """Train the arms of a part of the plan that are neither on record nor in the cache."""
+def train(config: Parameters, which: str, share: str) -> None:
+    """Train a share of a part of the plan: arms that are neither on record nor in the cache."""
     plan = config.plan
     parts: dict[str, list[Arm]] = {"all": plan.arms(), "side": plan.side()}
     parts["amplified"] = [*plan.amplified(PREREQUISITE), *plan.amplified(INTERFERENCE)]
@@ -53,8 +53,9 @@ def train(config: Parameters, which: str) -> None:
     parts["core"] = [a for m in plan.models for a in (*plan.core(m), *plan.placebos(m))]
     shipped, held = shipped_models(), recorded(config)
     known = set() if held is None else records.held_arms(held)
-    arms = [arm for arm in parts[which] if arm.model in shipped and arm not in known]
-    print(f"{len(arms)} of {len(parts[which])} arms to train; the others are on record, "
+    own = shard(parts[which], share)
+    arms = [arm for arm in own if arm.model in shipped and arm not in known]
+    print(f"{len(arms)} of {len(own)} arms to train; the others are on record, "
           "or wait for models that are not shipped")  # fmt: skip
     for done, arm in enumerate(arms):
         start = time.perf_counter()
@@ -73,6 +74,7 @@ def main() -> None:
     parser.add_argument("what", choices=("labels", "grid", "collect"))
     parser.add_argument("part", nargs="?", default="all",
                         choices=("all", "essential", "core", "side", "amplified"))  # fmt: skip
+    parser.add_argument("--shard", default="1/1", help="a share of a grid, such as 2/8")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     config = full_tier("yang2024", Parameters)
@@ -84,7 +86,7 @@ def main() -> None:
         print(f"{len(records.held_arms(held))} arms, {len(held)} records in {path.name}")
         print(missing_arms(held, config).to_string())
     else:
-        train(config, asked.part)
+        train(config, asked.part, asked.shard)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from saebook.papers.zhang2026.records import Arrays, Records, tables
 from saebook.papers.zhang2026.saes import name_of, spec_of
 from saebook.papers.zhang2026.store import Store
 from saebook.paths import records_dir, results_dir
-from saebook.records import check_weights, full_tier
+from saebook.records import check_weights, full_tier, shard
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--minutes", type=float, default=1e9, help="stop starting cells after")
+    parser.add_argument("--shard", default="1/1", help="a share of the work, such as 2/8")
     parser.add_argument("--save", action="store_true", help="write what is there to the records")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -110,7 +111,7 @@ def main(arguments: list[str] | None = None) -> None:
         *((lambda run, c=c: cell_arrays(store, c, run), c.key) for c in planned(store.config)),
     ]
     end = time.monotonic() + 60 * options.minutes
-    for get, name in jobs:
+    for get, name in shard(jobs, options.shard):
         if time.monotonic() > end:
             break
         if not get(False):
