@@ -88,8 +88,7 @@ def _code(cells: list[Cell]) -> Iterator[str]:
         if cell.kind != "code":
             continue
         lines = [line for line in cell.source.splitlines() if line.strip()]
-        # The parameters cell is a list: one declaration with its comment a line.
-        if len(lines) > LONGEST_CELL and "parameters" not in cell.tags:
+        if len(lines) > LONGEST_CELL:
             yield f"cell {at} has {len(lines)} lines, more than {LONGEST_CELL}"
         if any(line.lstrip().startswith(("%", "!")) for line in lines):
             yield f"cell {at} has a line that only a notebook understands (% or !)"

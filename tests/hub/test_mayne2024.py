@@ -15,11 +15,20 @@ from saebook.hub import HubError
 from saebook.hub.rehearsal.hub import rehearsal
 from saebook.papers.mayne2024 import published
 from saebook.papers.mayne2024.parameters import Parameters
+from saebook.parameters import ParameterError
 from saebook.paths import CACHE_VARIABLE
 from saebook.run import Project, Request, run_chapter
 
 ROOT = Path(__file__).parent.parent.parent
-CONFIG = Parameters(published_sae="gemma-scope-2b-l14-16k", published_model="gemma-2-2b")
+CONFIG = Parameters(hub_names="gemma-scope-2b-l14-16k gemma-2-2b pile")
+
+
+def test_a_name_may_carry_its_commit_and_two_names_are_refused():
+    config = Parameters(hub_names="sae@abc model text@def")
+    assert config.published_names == [("sae", "abc"), ("model", None), ("text", "def")]
+    assert Parameters().published_names == []
+    with pytest.raises(ParameterError, match="an SAE, a model and a text"):
+        Parameters.checked({"hub_names": "sae model"})
 
 
 def test_the_printed_numbers_are_found_in_a_file_that_holds_them(hub):
@@ -54,7 +63,7 @@ def test_another_sae_of_the_same_set_fails_the_fingerprint(hub):
 
 def test_the_sae_is_checked_on_its_own_model_with_published_text(hub):
     assert published.l0_on_its_model(published.load(CONFIG), CONFIG) == pytest.approx(84, rel=0.4)
-    other = CONFIG.model_copy(update={"published_model": "mistral-7b"})
+    other = CONFIG.model_copy(update={"hub_names": "gemma-scope-2b-l14-16k mistral-7b pile"})
     with pytest.raises(HubError, match="it was trained on gemma-2-2b"):
         published.l0_on_its_model(published.load(CONFIG), other)
 

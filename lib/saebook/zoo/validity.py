@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -67,6 +68,14 @@ count of nameable latents are the testbed's own.
 """
 SAE_VALID = tuple(name for name in SAE_BOUNDS if name != "n_nameable_latents")
 """Figures that the gate `sae_valid` of the ledgers names."""
+
+
+def with_validity(figures: pd.DataFrame) -> pd.DataFrame:
+    """Add `valid` to a row an SAE with the columns of `SAE_VALID`: all within their bounds."""
+    within = [
+        figures[name].between(SAE_BOUNDS[name].least, SAE_BOUNDS[name].most) for name in SAE_VALID
+    ]
+    return figures.assign(valid=pd.concat(within, axis=1).all(axis=1))
 
 
 def concept_labels(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from saebook.papers.he2024.scope import Scope
-from saebook.zoo.validity import SAE_BOUNDS, SAE_VALID, validity_report
+from saebook.zoo.validity import SAE_VALID, validity_report, with_validity
 
 CHECK_SEED = 95_000
 CHECK_TEXTS = {"encyclopaedia": 480, "problems": 320}
@@ -31,8 +31,7 @@ def validity_table(scope: Scope) -> pd.DataFrame:
     ]
     report = validity_report(entry, scope.subjects["base"], texts)
     frame = pd.DataFrame([{name: float(report[name]) for name in SAE_VALID}])
-    within = [frame[n].between(SAE_BOUNDS[n].least, SAE_BOUNDS[n].most) for n in SAE_VALID]
-    return frame.assign(valid=pd.concat(within, axis=1).all(axis=1))
+    return with_validity(frame)
 
 
 def base_never_saw_templates() -> bool:

@@ -11,7 +11,7 @@ import pandas as pd
 from saebook.papers.li2025.arms import GRID, MATCHED, Cell, default_cell
 from saebook.papers.li2025.bench import Bench
 from saebook.papers.li2025.clarity import RANDOM
-from saebook.zoo.validity import SAE_BOUNDS, SAE_VALID, ValidityBench
+from saebook.zoo.validity import SAE_VALID, ValidityBench, with_validity
 
 CHECK_SEED, N_CHECK = 86_000, 1_700
 """Dialogues that hold as many tokens as the shipped SAEs are checked on: a concept that one word
@@ -32,8 +32,7 @@ def validity_table(bench: Bench) -> pd.DataFrame:
     for (family, planted), group in groupby(_checked(bench), lambda c: (c.family, c.planted)):
         rows += _figures(bench, family, planted, list(group))
     frame = pd.DataFrame(rows)
-    within = [frame[n].between(SAE_BOUNDS[n].least, SAE_BOUNDS[n].most) for n in SAE_VALID]
-    return frame.assign(valid=pd.concat(within, axis=1).all(axis=1))
+    return with_validity(frame)
 
 
 def _checked(bench: Bench) -> list[Cell]:

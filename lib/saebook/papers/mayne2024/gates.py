@@ -12,7 +12,7 @@ from saebook.subjects import Subject
 from saebook.testbed import World
 from saebook.testbed.gates.steering import ENOUGH, MEAN_SHARES, MOVES, UNDECIDED
 from saebook.zoo import HouseSAE
-from saebook.zoo.validity import SAE_BOUNDS, SAE_VALID, validity_report
+from saebook.zoo.validity import SAE_BOUNDS, SAE_VALID, validity_report, with_validity
 
 CHECK_SEED = 71_000
 """Of the texts on which SAEs are checked, away from training texts and pairs."""
@@ -29,8 +29,7 @@ def sae_checks(
     texts = [t for name in REGISTERS for t in world.sample(name, n_texts, CHECK_SEED)]
     rows = {name: _figures(entries[name], subjects[name], texts) for name in entries}
     frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
-    within = [frame[name].between(*SAE_BOUNDS[name][:2]) for name in SAE_VALID]
-    return frame.assign(valid=pd.concat(within, axis=1).all(axis=1))
+    return with_validity(frame)
 
 
 def in_words(checks: pd.DataFrame) -> pd.DataFrame:

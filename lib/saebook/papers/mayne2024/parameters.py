@@ -31,8 +31,6 @@ class Parameters(ChapterParameters):
     """Latents of the SAE."""
     n_tokens: int = Field(200_000, ge=2_000)
     """Tokens each SAE is trained on."""
-    n_live_tokens: int = Field(60_000, ge=2_000)
-    """Tokens of the one SAE of R15's grid that every run trains from its first step."""
     n_families: int = Field(5, ge=0, le=5)
     """Other house models on which R9 to R13 are measured beside the chapter's own."""
     n_pairs: int = Field(100, ge=8)
@@ -61,18 +59,25 @@ class Parameters(ChapterParameters):
     """Whether SAEs of the generality grid that are neither shipped nor cached are trained."""
     caa_folder: str = ""
     """Folder of published CAA files to read, or empty for none."""
-    published_sae: str = ""
-    """Published SAE whose weights answer R1 to R3, by its name in the catalogue, or empty."""
-    sae_revision: str = ""
-    """Its commit; empty for the catalogue's."""
-    published_model: str = ""
-    """Published model on which that SAE's L0 is checked, or empty to leave the check out."""
-    model_revision: str = ""
-    """Its commit; empty for the catalogue's."""
-    text_revision: str = ""
-    """Commit of the Pile, whose beginnings the check reads; empty for the catalogue's."""
+    hub_names: str = ""
+    """What answers R1 to R3, spaces between: an SAE of the catalogue and, where its L0 is to be
+    checked, a model and a text. Each as `name`, or `name@commit` where the catalogue has none."""
     seed: int = Field(0, ge=0)
     """Pairs, prompts, control vectors, resamples."""
+
+    @property
+    def published_names(self) -> list[tuple[str, str | None]]:
+        """Name and commit of everything in `hub_names`: nothing, an SAE, or SAE, model and text."""
+        parts = [item.partition("@") for item in self.hub_names.split()]
+        return [(name, commit or None) for name, _, commit in parts]
+
+    @model_validator(mode="after")
+    def _published_is_an_sae_alone_or_with_model_and_text(self) -> Self:
+        if len(self.published_names) not in (0, 1, 3):
+            raise ValueError(
+                f"hub_names is {self.hub_names!r}; write an SAE, or an SAE, a model and a text"
+            )
+        return self
 
     @model_validator(mode="after")
     def _coefficients_hold_minus_one_zero_and_one(self) -> Self:

@@ -35,7 +35,7 @@ def load(config: Parameters) -> PublishedSAE:
     Raises:
         HubError: It cannot be had; the message says why and what to do.
     """
-    return load_sae(config.published_sae, config.sae_revision or None)
+    return load_sae(*config.published_names[0])
 
 
 def fingerprint_rows(loaded: PublishedSAE) -> dict[str, dict[str, Any]]:
@@ -58,9 +58,10 @@ def l0_on_its_model(loaded: PublishedSAE, config: Parameters) -> float:
     Raises:
         HubError: Model or text cannot be had, do not fit the SAE, or the L0 is far off.
     """
-    subject = load_published(config.published_model, config.model_revision or None)
+    _, model, text = config.published_names
+    subject = load_published(*model)
     check_against(loaded, subject)
-    held = rows("pile", "validation", config.text_revision or None, limit=N_DOCUMENTS)
+    held = rows(text[0], "validation", text[1], limit=N_DOCUMENTS)
     texts = [row["text"][:N_CHARACTERS] for row in held]
     return check_l0(loaded, _ordinary(subject, texts, loaded.entry.layer))
 

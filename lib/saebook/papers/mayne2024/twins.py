@@ -16,11 +16,14 @@ from saebook.subjects import Subject
 from saebook.testbed import World
 from saebook.zoo import HouseSAE, get_saes
 
+LIVE_SHARE = 0.3
+"""Of the tokens of the chapter's SAEs, those that the one trained on the page is trained on."""
+
 
 def trained_here(config: Parameters) -> HouseSAE:
     """The chapter's SAE of the model with residual mean 3, from fewer tokens of the same stream."""
     spec = sae_spec(config, config.mean3_model).model_copy(
-        update={"n_tokens": min(config.n_live_tokens, config.n_tokens)}
+        update={"n_tokens": round(LIVE_SHARE * config.n_tokens)}
     )
     return get_saes([spec], progress=False)[spec]
 
