@@ -79,6 +79,15 @@ def undeclared(names: Iterable[str], cls: type[ChapterParameters]) -> list[str]:
     return sorted(set(names) - set(cls.model_fields))
 
 
+def named_commits(text: str) -> list[tuple[str, str | None]]:
+    """Names and commits in a parameter such as `hub_names`: `name` or `name@commit`, spaces between.
+
+    A commit is None where none is given; the catalogue's then holds.
+    """
+    parts = [item.partition("@") for item in text.split()]
+    return [(name, commit or None) for name, _, commit in parts]
+
+
 def unknown_name(name: str, declared: Iterable[str]) -> str:
     """One sentence about an unknown name, with the nearest declared one."""
     declared = list(declared)

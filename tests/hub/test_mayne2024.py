@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-from dataclasses import dataclass
-from pathlib import Path
-
 import pytest
 
 from saebook.claims import Results, Verdict
 from saebook.hub import HubError
-from saebook.hub.rehearsal.hub import rehearsal
 from saebook.papers.mayne2024 import published
 from saebook.papers.mayne2024.parameters import Parameters
 from saebook.parameters import ParameterError
-from saebook.paths import CACHE_VARIABLE
-from saebook.run import Project, Request, run_chapter
 
-ROOT = Path(__file__).parent.parent.parent
 CONFIG = Parameters(hub_names="gemma-scope-2b-l14-16k gemma-2-2b pile")
 
 
@@ -66,34 +56,3 @@ def test_the_sae_is_checked_on_its_own_model_with_published_text(hub):
     other = CONFIG.model_copy(update={"hub_names": "gemma-scope-2b-l14-16k mistral-7b pile"})
     with pytest.raises(HubError, match="it was trained on gemma-2-2b"):
         published.l0_on_its_model(published.load(CONFIG), other)
-
-
-@dataclass(frozen=True)
-class Elsewhere(Project):
-    """The checkout, with everything that is made in another folder."""
-
-    place: Path = Path()
-
-    @property
-    def build(self) -> Path:
-        return self.place
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("tier", ["paper", "colab"])
-def test_the_chapter_runs_at_a_hub_tier_on_stand_ins_and_is_only_rehearsed(
-    store, tmp_path, monkeypatch, tier
-):
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-    project = Elsewhere(ROOT, place=ROOT / "build" / f"test-{os.getpid()}-{tier}")
-    request = Request(project, project.chapter("mayne2024"), tier)
-    try:
-        with rehearsal(store) as variables:
-            for name, value in variables.items():
-                monkeypatch.setenv(name, value)
-            run_chapter(request)
-        saved = json.loads((request.results / "mayne2024.json").read_text())
-    finally:
-        shutil.rmtree(project.build, ignore_errors=True)
-    assert set(saved["rehearsals"]) == {"R1", "R2", "R3"}
-    assert not saved["records"]["paper"] and not saved["records"]["testbed"]

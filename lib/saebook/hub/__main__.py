@@ -3,6 +3,7 @@
 list      everything in the catalogue: licence, whether gated, what it takes
 commit    the commit that a repository has now, to be given as its revision
 rehearse  run a command against stand-ins of the things named, without a network
+chapter   rehearse one chapter at the tier paper or colab: what it names, at the sizes it is cut to
 """
 
 from __future__ import annotations
@@ -28,10 +29,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rehearse = commands.add_parser("rehearse")
     rehearse.add_argument("names", help="names in the catalogue, separated by commas")
     rehearse.add_argument("words", nargs=argparse.REMAINDER, help="the command to run")
+    chapter = commands.add_parser("chapter")
+    chapter.add_argument("slug")
+    chapter.add_argument("--tier", choices=("paper", "colab"), default="paper")
     options = parser.parse_args(arguments)
     try:
         if options.command == "rehearse":
             return rehearsed(options.names.split(","), options.words)
+        if options.command == "chapter":
+            return chapter_rehearsed(options.slug, options.tier)
         lines = listed() if options.command == "list" else [commit_now(options.name)]
     except HubError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -90,6 +96,25 @@ def rehearsed(names: Sequence[str], words: Sequence[str]) -> int:
         publish_all(store, chosen[0], chosen[1], chosen[2])
         with rehearsal(store) as variables:
             return subprocess.run(words, env={**os.environ, **variables}, check=False).returncode
+
+
+def chapter_rehearsed(slug: str, tier: str) -> int:
+    """Run a checkout's chapter at a hub tier against stand-ins; return its exit status.
+
+    Raises:
+        HubError: The chapter has no such tier, or there is no checkout.
+    """
+    from saebook.hub.rehearsal.chapters import CUT, named_in
+    from saebook.paths import checkout_root
+
+    root = checkout_root()
+    if root is None:
+        raise HubError("chapters are rehearsed in a checkout of the project; this is an install")
+    kinds = named_in(root / "notebooks" / "tiers" / tier / f"{slug}.yaml").names
+    words = [sys.executable, "-m", "saebook.run", "chapter", "--nb", slug, "--tier", tier]
+    for name, value in CUT.get(slug, {}).items():
+        words += ["-p", name, str(value)]
+    return rehearsed([name for kind in kinds for name in kind], words)
 
 
 if __name__ == "__main__":

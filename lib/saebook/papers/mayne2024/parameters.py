@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from saebook.parameters import ChapterParameters
+from saebook.parameters import ChapterParameters, named_commits
 
 
 class Parameters(ChapterParameters):
@@ -68,8 +68,7 @@ class Parameters(ChapterParameters):
     @property
     def published_names(self) -> list[tuple[str, str | None]]:
         """Name and commit of everything in `hub_names`: nothing, an SAE, or SAE, model and text."""
-        parts = [item.partition("@") for item in self.hub_names.split()]
-        return [(name, commit or None) for name, _, commit in parts]
+        return named_commits(self.hub_names)
 
     @model_validator(mode="after")
     def _published_is_an_sae_alone_or_with_model_and_text(self) -> Self:
