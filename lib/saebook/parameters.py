@@ -80,7 +80,7 @@ def undeclared(names: Iterable[str], cls: type[ChapterParameters]) -> list[str]:
 
 
 def named_commits(text: str) -> list[tuple[str, str | None]]:
-    """Names and commits in a parameter such as `hub_names`: `name` or `name@commit`, spaces between.
+    """Names and commits in a parameter such as `hub_names`: `name` or `name@commit`, by spaces.
 
     A commit is None where none is given; the catalogue's then holds.
     """
