@@ -7,13 +7,13 @@ import pytest
 
 from saebook.book.answers import PaperAnswers, load_papers
 from saebook.book.api import reference
+from saebook.book.bench_page import bench_tables, in_words
 from saebook.book.chapters_page import spans
 from saebook.book.claims_pages import claims_page
 from saebook.book.errors import BookError
 from saebook.book.footer import block
 from saebook.book.forest import bars, distances, draw
 from saebook.book.markdown import number, plain
-from saebook.book.status import bench_tables
 from saebook.claims import Results, Verdict, load_ledger
 from saebook.claims.schema import Ledger, Test
 from saebook.claims.simple_rules import LowerBound, Measured, Within
@@ -127,12 +127,31 @@ def test_benchmarks_become_tables_and_a_broken_file_is_an_error(project):
     assert "No benchmark" in bench_tables(project)
     path = project.root / "book" / "results" / "bench.json"
     path.parent.mkdir()
-    path.write_text('{"seed": 1, "training": [{"model": "base", "tokens_per_s": 8500}]}')
+    path.write_text(
+        '{"seed": 1, "training": [{"model": "base", "matmul_tokens_per_second": 8500}],'
+        ' "latents": {"detection": {"speed_up": 50.7}}}'
+    )
     text = bench_tables(project)
-    assert "| seed | 1 |" in text and "## training" in text and "8,500" in text
+    assert "against a loop | 51× | – |" in text
+    assert "| seed | 1 |" in text and "## Training" in text
+    assert "| model | matmul (tokens/s) |" in text and "8,500" in text
     path.write_text("[1]")
     with pytest.raises(BookError, match="object"):
         bench_tables(project)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("n_saes", "number of SAEs"),
+        ("peak_memory_mib", "peak memory (MiB)"),
+        ("tokens_per_second", "tokens per second"),
+        ("sae_activations_per_second", "SAE (activations/s)"),
+        ("share_of_matmul", "share of matmul"),
+    ],
+)
+def test_a_key_of_the_benchmarks_is_read_as_words_with_its_unit(key, words):
+    assert in_words(key) == words
 
 
 def test_each_page_says_how_it_was_made_and_names_no_machine():

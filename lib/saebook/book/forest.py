@@ -16,6 +16,8 @@ from saebook.claims.schema import Test
 
 LOW, HIGH = -1.0, 4.0
 """Ends of the axis; what lies beyond is drawn at the end with an arrow."""
+GAP = 0.6
+"""Inches between two panels, for the numbers under the upper one."""
 MARKERS = {
     Verdict.REPRODUCED: "o",
     Verdict.DIRECTION_ONLY: "^",
@@ -87,14 +89,15 @@ def draw(found: list[Bar]) -> bytes:
     with mpl.rc_context(style):
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(6.4, 0.9 + 0.24 * sum(counts) + 0.55 * len(blocks)))
+        height = 0.9 + 0.24 * sum(counts) + GAP * len(blocks)
+        figure = Figure(figsize=(6.4, height))
         axes = figure.subplots(
             len(blocks),
             1,
             sharex=True,
             squeeze=False,
             height_ratios=[n + 1 for n in counts],
-            gridspec_kw={"hspace": 0.12},
+            gridspec_kw={"hspace": GAP * len(blocks) / height},
         )[:, 0]
         for block, ax in zip(blocks, axes, strict=True):
             _panel(ax, block, [bar for bar in found if bar.block == block])
@@ -126,6 +129,7 @@ def _panel(ax, block: str, rows: list[Bar]) -> None:
 def _finish(figure, axes, found: list[Bar]) -> None:
     for ax in axes:
         ax.set_xlim(LOW, HIGH)
+        ax.tick_params(axis="x", labelbottom=True)
         ax.spines[["top", "right", "left"]].set_visible(False)
     axes[-1].set_xlabel("distance from the target or the line, in tolerances (up to 1 passes)")
     seen = [v for v in MARKERS if any(bar.verdict is v for bar in found)]

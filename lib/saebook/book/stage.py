@@ -12,6 +12,7 @@ import yaml
 
 from saebook.book.answers import PaperAnswers, load_papers
 from saebook.book.api import reference
+from saebook.book.bench_page import bench_tables
 from saebook.book.chapters_page import chapters_table, unanswered_lists
 from saebook.book.citing import cite, first_steps
 from saebook.book.claims_pages import claims_page
@@ -23,7 +24,6 @@ from saebook.book.forest import alt_text, bars, draw
 from saebook.book.remote import Address, address_of
 from saebook.book.scoreboard import legend, scoreboard, totals, verdict_table
 from saebook.book.status import (
-    bench_tables,
     builder_versions,
     provenance_of,
     status_table,

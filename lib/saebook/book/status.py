@@ -1,14 +1,11 @@
-"""When and from what each chapter was made; and what the benchmarks measured."""
+"""When and from what each chapter was made."""
 
 from __future__ import annotations
 
-import json
 from importlib import metadata
-from typing import Any
 
 from saebook.book.answers import run_record
-from saebook.book.errors import BookError
-from saebook.book.markdown import number, plain, table
+from saebook.book.markdown import plain, table
 from saebook.run.freshness import file_digest
 from saebook.run.project import Chapter, Project
 
@@ -64,50 +61,3 @@ def versions_table(project: Project) -> str:
     shared[versions_line(builder_versions())] = ["the pages"]
     rows = [[", ".join(names), plain(versions)] for versions, names in shared.items()]
     return table(["made", "with"], rows)
-
-
-def bench_tables(project: Project) -> str:
-    """The committed benchmark as tables: one of plain values, one for each list of rows.
-
-    Raises:
-        BookError: The file is not a JSON object.
-    """
-    path = project.root / "book" / "results" / "bench.json"
-    if not path.is_file():
-        return "No benchmark has been committed yet; `make bench` makes one.\n"
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BookError(f"book/results/bench.json is not JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise BookError("book/results/bench.json has to hold an object at its top")
-    return _tables(data, level=2)
-
-
-def _tables(data: dict[str, Any], level: int) -> str:
-    """Plain values as one table; nested objects and lists of rows under headings of their own."""
-    nested = {k: v for k, v in data.items() if isinstance(v, dict) or _is_rows(v)}
-    values = [[plain(k), _value(v)] for k, v in data.items() if k not in nested]
-    parts = [table(["what", "value"], values, "lr") + "\n"] if values else []
-    for name, inner in nested.items():
-        parts.append(f"{'#' * level} {plain(name.replace('_', ' '))}\n\n")
-        parts.append(_tables(inner, level + 1) if isinstance(inner, dict) else _rows(inner))
-    return "".join(parts)
-
-
-def _is_rows(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
-
-
-def _rows(rows: list[dict[str, Any]]) -> str:
-    header = list(dict.fromkeys(key for row in rows for key in row))
-    cells = [[_value(row.get(key)) for key in header] for row in rows]
-    numeric = [all(isinstance(r.get(k), int | float | None) for r in rows) for k in header]
-    align = "".join("r" if n else "l" for n in numeric)
-    return table([plain(key.replace("_", " ")) for key in header], cells, align) + "\n"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool) or value is None or not isinstance(value, int | float):
-        return plain("–" if value is None else value)
-    return f"{value:,}" if isinstance(value, int) else number(value, 4)
