@@ -10,7 +10,7 @@ import torch
 
 from saebook.finetune import score
 from saebook.papers.zhang2026 import sts
-from saebook.papers.zhang2026.cells import TARGET, Cell, exam_bits, run_cell
+from saebook.papers.zhang2026.cells import TARGET, Cell, end_bits, exam_bits, run_cell, trained
 from saebook.papers.zhang2026.exams import draw_exam, question
 from saebook.papers.zhang2026.mixtures import proportions
 from saebook.papers.zhang2026.plan import FAMILIES, LATENT_COUNTS, MAIN, Part
@@ -20,6 +20,7 @@ from saebook.papers.zhang2026.store import Store
 from saebook.papers.zhang2026.vectors import (
     Arrays,
     domain_profiles,
+    drawn_profiles,
     gradient_conflicts,
     source_changes,
     text_similarity,
@@ -57,8 +58,9 @@ def _names_of(part: Part, layer: str) -> tuple[tuple[str, ...], Callable[[str], 
     if what == "source":
         begin = tuple(f"{q}/{kind}/{source}" for q in ("change", "axes", "similarity"))
         return begin, lambda name: name == f"similarity/{kind}/{source}"
-    if what == "gradients":
-        return (f"gradient/{kind}/",), lambda name: True
+    if what in ("gradients", "drawn"):
+        begin = f"gradient/{kind}/" if what == "gradients" else "profile/drawn/"
+        return (begin,), lambda name: True
     begin = (f"profile/{kind}/", f"change/{kind}/")
     return begin, lambda name: name.startswith(begin[0]) and name.split("/")[2] != layer
 
@@ -68,6 +70,8 @@ def _measure(store: Store, family: str, part: Part) -> Arrays:
     config, subject, world = store.of(family), store.subject(family), store.world
     if what == "gradients":
         return gradient_conflicts(subject, world, kind, list(SOURCES))
+    if what == "drawn":
+        return drawn_profiles(subject, world, load_all([spec_of(config)]), config)
     wide = family == FAMILIES[0] and kind != "signed"
     if what == "further":
         saes = load_all(further_specs(config))
@@ -93,6 +97,10 @@ def cell_arrays(store: Store, cell: Cell, run: bool = True) -> Arrays:
 
 def _run(store: Store, cell: Cell) -> Arrays:
     config, subject = store.of(cell.family), store.subject(cell.family)
+    if cell.variant.endswith("ends"):
+        before = cell.variant.startswith("before")
+        model = subject if before else trained(cell, subject, store.world, config, None)
+        return end_bits(model.model, subject, store.world, config.n_exam)
     if cell.variant == "before":
         names = (*DOMAINS, TARGET)
         bits = exam_bits(subject.model, subject, store.world, cell, config, names)

@@ -46,7 +46,9 @@ class Cell:
     seed: int
     """Draws the items, their order and what else is random."""
     variant: str = "sft"
-    """sft, rl, mix-<ratio>, latents-<K>-<which> or lora-<K>; `before` for the untouched model."""
+    """sft, rl, mix-<ratio>, latents-<K>-<which> or lora-<K>; `before` for the untouched model.
+    `ends` is sft with every item asked at both ends of its reasoning line, `before-ends` that of
+    the untouched model."""
 
     @property
     def key(self) -> str:
@@ -90,8 +92,9 @@ def trained(cell: Cell, subject: Subject, world: World, config: Parameters, help
         return fine_tune(
             subject.model, items, schedule_of(config), order, seed=cell.seed, lora=lora
         )
-    elif cell.variant != "sft":
-        raise ValueError(f"unknown variant {cell.variant!r}; known: sft, rl, mix-, latents-, lora-")
+    elif cell.variant not in ("sft", "ends"):
+        known = "sft, ends, rl, mix-, latents-, lora-"
+        raise ValueError(f"unknown variant {cell.variant!r}; known: {known}")
     return fine_tune(subject.model, items, schedule_of(config), order, seed=cell.seed)
 
 
@@ -108,6 +111,22 @@ def exam_bits(
         questions = [question(subject, problem, at) for problem, at in asked]
         bits[name] = score(model, questions).bits
     return bits
+
+
+def end_bits(model: Any, subject: Subject, world: World, n: int) -> dict[str, np.ndarray]:
+    """Return the bits of every exam asked early and late, bool [n], by bits/<domain> <end>.
+
+    Early is inside the reasoning line, late is the answer after it; any format world's exam picks
+    one of the two for each item.
+    """
+    held = {}
+    for domain in DOMAINS:
+        problems = [problem for problem, _ in draw_exam(world, "format", domain, n)]
+        for end in ("early", "late"):
+            places = [p.opened if end == "early" else p.closed for p in problems]
+            asked = [question(subject, p, at) for p, at in zip(problems, places, strict=True)]
+            held[f"bits/{domain} {end}"] = score(model, asked).bits
+    return held
 
 
 def run_cell(

@@ -28,11 +28,14 @@ Asked = tuple[Problem, int]
 """A problem and the index of the word that is asked for."""
 
 
-def draw_exam(world: World, kind: Kind, domain: str, n: int, seed: int = 0) -> list[Asked]:
+def draw_exam(
+    world: World, kind: Kind, domain: str, n: int, seed: int = 0, draw: int = 0
+) -> list[Asked]:
     """Draw a domain's exam of one world: problems by its mix, and where each is asked.
 
     Item i depends on (kind of notation, domain, seed, i) alone, so a longer exam begins with the
-    shorter one.
+    shorter one. In the format world `draw` says which shares decide where it is asked, see
+    `worlds.closed_shares`.
 
     Raises:
         ValueError: An unknown domain, or no items.
@@ -42,7 +45,7 @@ def draw_exam(world: World, kind: Kind, domain: str, n: int, seed: int = 0) -> l
     if n < 1:
         raise ValueError(f"domain {domain!r} has {n} test items; ask for at least one")
     anew = kind == "signed" and domain in examined_anew()
-    closed = closed_shares()[domain] if kind == "format" else 0.0
+    closed = closed_shares(draw)[domain] if kind == "format" else 0.0
     return [_asked(world, domain, f"exam/{domain}/{seed}/{i}", anew, closed) for i in range(n)]
 
 

@@ -15,11 +15,11 @@ from saebook.papers.zhang2026.records import Arrays, Records
 from saebook.subjects import Subject, load_subject
 from saebook.testbed.world import World, load_world
 
-MOVES_NO_CELL = {
-    "tier", "model_name", "source", "seed", "n_resamples", "n_check_texts",
-    "n_seeds", "n_side_seeds", "n_source_seeds",
+SIZES = {
+    "layer", "architecture", "sparsity", "n_items", "batch_size", "epochs", "lr", "n_exam",
+    "n_shift_queries", "n_score_queries", "n_demos", "n_domain_demos", "share_of_change",
 }  # fmt: skip
-"""Parameters on which no cell and no vector depends, beside what names it."""
+"""Parameters on which cells and vectors depend, beside what names them."""
 
 
 class Store:
@@ -53,7 +53,7 @@ class Store:
 
     def made_on(self, family: str) -> str:
         """What a family's numbers depend on beside the code: digests of weights and of sizes."""
-        sizes = self.config.model_dump(exclude=MOVES_NO_CELL)
+        sizes = self.config.model_dump(include=SIZES)
         told = hashlib.sha256(json.dumps(sizes, sort_keys=True).encode()).hexdigest()[:16]
         return f"{self.weights(family)}/{told}"
 

@@ -24,7 +24,7 @@ from saebook.papers.zhang2026.features import (
 )
 from saebook.papers.zhang2026.parameters import Parameters
 from saebook.papers.zhang2026.records import Arrays
-from saebook.papers.zhang2026.worlds import Kind, Problem
+from saebook.papers.zhang2026.worlds import DRAWS, Kind, Problem
 from saebook.subjects import Subject
 from saebook.testbed.lexicon import DOMAINS
 from saebook.testbed.world import World
@@ -78,17 +78,23 @@ def source_changes(
 
 
 def domain_profiles(
-    subject: Subject, world: World, kind: Kind, saes: Mapping[Key, Any], config: Parameters
+    subject: Subject,
+    world: World,
+    kind: Kind,
+    saes: Mapping[Key, Any],
+    config: Parameters,
+    draw: int = 0,
 ) -> Arrays:
     """Return what the scores sum, [14, d_sae] each, and what else is known of each domain.
 
     Keys profile/<kind>/<layer>/<sae>/<act, ICL, squared>; length/<kind> (tokens of a query,
     [14]); moment/skill (second moment of the raw change with demonstrations, [14, d_model^2]).
+    `draw` is that of the format world, see `exams.draw_exam`.
     """
     layers = sorted({layer for layer, _ in saes})
     parts: dict[str, list[np.ndarray]] = {}
     for domain in DOMAINS:
-        queries = draw_exam(world, kind, domain, config.n_score_queries, QUERY_SEED)
+        queries = draw_exam(world, kind, domain, config.n_score_queries, QUERY_SEED, draw)
         pool = [p for p, _ in draw_exam(world, kind, domain, N_POOL, POOL_SEED)]
         shown = demonstrations(pool, config.n_domain_demos, queries)
         bare = read_stream(subject, layers, queries)
@@ -105,6 +111,22 @@ def domain_profiles(
         lengths = np.array(np.mean([at for _, at in queries]), dtype=np.float32)
         parts.setdefault(f"length/{kind}", []).append(lengths)
     return {key: np.stack(values) for key, values in parts.items()}
+
+
+def drawn_profiles(
+    subject: Subject, world: World, saes: Mapping[Key, Any], config: Parameters
+) -> Arrays:
+    """Return what STS_ICL sums in the format worlds drawn anew, [14, d_sae] each.
+
+    Keys profile/drawn/<draw>/<layer>/<sae>/ICL.
+    """
+    held = {}
+    for draw in DRAWS:
+        found = domain_profiles(subject, world, "format", saes, config, draw)
+        for layer, name in saes:
+            own = f"{layer}/{name}/ICL"
+            held[f"profile/drawn/{draw}/{own}"] = found[f"profile/format/{own}"]
+    return held
 
 
 def _array(value: Tensor) -> np.ndarray:

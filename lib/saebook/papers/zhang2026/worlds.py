@@ -43,6 +43,8 @@ SOURCES: dict[str, str] = {
 CHANGEABLE = ("compare", "count")
 MOST, LEAST = 0.45, 0.02
 """Largest and smallest share of a changeable skill in a domain's exam."""
+DRAWS = tuple(range(1, 11))
+"""Format worlds whose damage is dealt out anew, beside the first."""
 
 
 @dataclass(frozen=True)
@@ -97,15 +99,18 @@ def _unrelated(
     raise ValueError(f"no order of {len(values)} values has |r| below {bound} with what is held")
 
 
-@lru_cache(maxsize=4)
-def closed_shares(world_seed: int = 0) -> dict[str, float]:
+@lru_cache(maxsize=16)
+def closed_shares(draw: int = 0) -> dict[str, float]:
     """Return each domain's share of items asked after the reasoning line, format world.
 
     Even steps from 0.05 to 0.95, unrelated to both changeable skills.
+
+    Args:
+        draw: 0 is the format world's own; any other number deals the steps out anew.
     """
-    mix = exam_mix(world_seed)
+    mix = exam_mix()
     held = [np.array([mix[d][skill] for d in DOMAINS]) for skill in CHANGEABLE]
-    drawn = _unrelated(np.linspace(0.05, 0.95, len(DOMAINS)), held, world_seed)
+    drawn = _unrelated(np.linspace(0.05, 0.95, len(DOMAINS)), held, draw)
     return dict(zip(DOMAINS, drawn.tolist(), strict=True))
 
 
