@@ -9,6 +9,7 @@ NB ?=
 JOBS ?= 2
 PORT ?= 8000
 PYTHON ?=
+HUB_TIER = $(if $(filter colab,$(TIER)),colab,paper)
 
 VENV := .venv
 STAMP := $(VENV)/.saebook-stamp
@@ -19,7 +20,7 @@ BIN := env PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(ONE_THREAD)
 
 SNAKEMAKE = $(BIN) python -m snakemake --cores $(JOBS) --nolock --rerun-incomplete --rerun-triggers mtime --keep-going
 
-.PHONY: help setup book test test-slow chapter full serve lint bench models clean-cache new-paper
+.PHONY: help setup book test test-slow chapter full paper rehearse serve lint bench models clean-cache new-paper
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +47,15 @@ chapter: $(STAMP) ## run one notebook: make chapter NB=mayne2024 TIER=smoke
 full: $(STAMP) ## run the full tier of one notebook (hours): make full NB=mayne2024
 	@[ -n "$(NB)" ] || { echo "name one: make full NB=<slug>"; exit 2; }
 	@$(BIN) python -m saebook.run chapter --nb "$(NB)" --tier full
+
+paper: $(STAMP) ## one notebook on the published models: make paper NB=mayne2024 (TIER=colab)
+	@[ -n "$(NB)" ] || { echo "name one: make paper NB=<slug>"; exit 2; }
+	@$(BIN) python -m saebook.hub pin "$(NB)" --tier $(HUB_TIER)
+	@$(BIN) python -m saebook.run chapter --nb "$(NB)" --tier $(HUB_TIER)
+
+rehearse: $(STAMP) ## the same on stand-ins, without a network: make rehearse NB=mayne2024
+	@[ -n "$(NB)" ] || { echo "name one: make rehearse NB=<slug>"; exit 2; }
+	@$(BIN) python -m saebook.hub chapter "$(NB)" --tier $(HUB_TIER)
 
 serve: $(STAMP) ## show the built book at http://localhost:8000 (PORT=...)
 	@$(BIN) python -m saebook.book serve --port $(PORT)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from saebook.hub.rehearsing import VARIABLE
 from saebook.run import RunError
 from saebook.run.compare import differences, read_rows
 from saebook.run.publish import publish
@@ -101,6 +102,20 @@ def test_the_smoke_tier_and_overridden_runs_are_compared_with_nothing(request_of
     monkeypatch.setenv("CI", "true")
     assert publish(request_of("smoke")) == []
     assert publish(request_of(n=5)) == []
+
+
+def test_a_rehearsal_is_kept_only_when_asked_to(tiny, request_of, monkeypatch):
+    fresh = write(tiny.build / "results/paper/tiny2020.json", R1=OLD)
+    kept = tiny.root / "book/results/paper/tiny2020.json"
+    monkeypatch.setenv(VARIABLE, "1")
+    assert publish(request_of("paper")) == [] and not kept.exists()
+    publish(request_of("paper"), keep=True)
+    assert kept.read_bytes() == fresh.read_bytes()
+    with pytest.raises(RunError, match="rehearsals at the tier paper"):
+        publish(request_of(), keep=True)
+    monkeypatch.delenv(VARIABLE)
+    with pytest.raises(RunError, match="rehearsals at the tier paper"):
+        publish(request_of("paper"), keep=True)
 
 
 def test_rows_as_the_library_records_them_can_be_compared(tmp_path):

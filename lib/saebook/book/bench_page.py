@@ -30,7 +30,7 @@ class Ratio(NamedTuple):
 
 
 RATIOS = (
-    Ratio("grid.speed_up_extrapolated", "thirty SAEs on one stream, against thirty single runs", 1.5),
+    Ratio("grid.speed_up_extrapolated", "thirty SAEs on one stream, against single runs", 1.5),
     Ratio("grid.stacked_speed_up_extrapolated", "the same in stacked steps", 4),
     Ratio("harvest.speed_ratio", "reading activations, against sae-lens's store", 1),
     Ratio(

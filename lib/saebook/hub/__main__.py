@@ -4,6 +4,7 @@ list      everything in the catalogue: licence, whether gated, what it takes
 commit    the commit that a repository has now, to be given as its revision
 rehearse  run a command against stand-ins of the things named, without a network
 chapter   rehearse one chapter at the tier paper or colab: what it names, at the sizes it is cut to
+pin       write the present commits into a chapter's parameter file, so that its run can be repeated
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from saebook.hub import HubError, entries
 from saebook.hub.sizes import GIB, sae_bytes, weight_bytes
+from saebook.paths import checkout_root
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,20 +32,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rehearse.add_argument("names", help="names in the catalogue, separated by commas")
     rehearse.add_argument("words", nargs=argparse.REMAINDER, help="the command to run")
     chapter = commands.add_parser("chapter")
-    chapter.add_argument("slug")
-    chapter.add_argument("--tier", choices=("paper", "colab"), default="paper")
+    chapter.add_argument("--keep", action="store_true", help="lay the results under book/results")
+    for command in (chapter, commands.add_parser("pin")):
+        command.add_argument("slug")
+        command.add_argument("--tier", choices=("paper", "colab"), default="paper")
     options = parser.parse_args(arguments)
     try:
         if options.command == "rehearse":
             return rehearsed(options.names.split(","), options.words)
         if options.command == "chapter":
-            return chapter_rehearsed(options.slug, options.tier)
-        lines = listed() if options.command == "list" else [commit_now(options.name)]
+            return chapter_rehearsed(options.slug, options.tier, options.keep)
+        lines = _lines(options)
     except HubError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
     return 0
+
+
+def _lines(options: argparse.Namespace) -> list[str]:
+    """What a command that asks for something says."""
+    if options.command == "pin":
+        return pinned(options.slug, options.tier)
+    return listed() if options.command == "list" else [commit_now(options.name)]
 
 
 def listed() -> list[str]:
@@ -70,10 +81,7 @@ def commit_now(name: str) -> str:
     """
     from saebook.hub.fetch import present_commit
 
-    for held in (entries.subjects(), entries.saes(), entries.data_sets()):
-        if name in held:
-            return present_commit(held[name])
-    raise HubError(f"the catalogue has no {name!r}; `python -m saebook.hub list` shows all")
+    return present_commit(entries.any_entry(name))
 
 
 def rehearsed(names: Sequence[str], words: Sequence[str]) -> int:
@@ -98,23 +106,39 @@ def rehearsed(names: Sequence[str], words: Sequence[str]) -> int:
             return subprocess.run(words, env={**os.environ, **variables}, check=False).returncode
 
 
-def chapter_rehearsed(slug: str, tier: str) -> int:
+def chapter_rehearsed(slug: str, tier: str, keep: bool) -> int:
     """Run a checkout's chapter at a hub tier against stand-ins; return its exit status.
 
     Raises:
         HubError: The chapter has no such tier, or there is no checkout.
     """
     from saebook.hub.rehearsal.chapters import CUT, named_in
-    from saebook.paths import checkout_root
 
-    root = checkout_root()
-    if root is None:
-        raise HubError("chapters are rehearsed in a checkout of the project; this is an install")
-    kinds = named_in(root / "notebooks" / "tiers" / tier / f"{slug}.yaml").names
+    kinds = named_in(_tier_file(slug, tier)).names
     words = [sys.executable, "-m", "saebook.run", "chapter", "--nb", slug, "--tier", tier]
     for name, value in CUT.get(slug, {}).items():
         words += ["-p", name, str(value)]
+    words += ["--keep"] if keep else []
     return rehearsed([name for kind in kinds for name in kind], words)
+
+
+def pinned(slug: str, tier: str) -> list[str]:
+    """Pin what a chapter's parameter file names; one line a commit that was added.
+
+    Raises:
+        HubError: As `pins.pin` does, or there is no checkout.
+    """
+    from saebook.hub.pins import pin
+
+    added = pin(_tier_file(slug, tier))
+    return [f"{name} is pinned to {commit}" for name, commit in added.items()]
+
+
+def _tier_file(slug: str, tier: str) -> Path:
+    root = checkout_root()
+    if root is None:
+        raise HubError("this needs a checkout of the project; what runs here is an installation")
+    return root / "notebooks" / "tiers" / tier / f"{slug}.yaml"
 
 
 if __name__ == "__main__":

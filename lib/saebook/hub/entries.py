@@ -43,6 +43,18 @@ def data_set(name: str) -> DataEntry:
     return _find(data_sets(), name, "data set")
 
 
+def any_entry(name: str) -> SubjectEntry | SAEEntry | DataEntry:
+    """A model, SAE or data set by its name in the catalogue.
+
+    Raises:
+        HubError: The catalogue has nothing of that name.
+    """
+    for part in (subjects(), saes(), data_sets()):
+        if name in part:
+            return part[name]
+    raise HubError(f"the catalogue has no {name!r}; `python -m saebook.hub list` shows all")
+
+
 @cache
 def subjects() -> Mapping[str, SubjectEntry]:
     """All models by name."""

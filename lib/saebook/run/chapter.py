@@ -44,6 +44,7 @@ def run_chapter(
     find: FindClass = parameters_for,
     force: bool = False,
     timeout: int | None = None,
+    keep: bool = False,
 ) -> Outcome:
     """Run a chapter unless its outputs are fresh.
 
@@ -52,6 +53,7 @@ def run_chapter(
         find: Gives the chapter's parameters class.
         force: Run though the outputs are fresh.
         timeout: Seconds a cell may take; the tier's own limit by default.
+        keep: Lay a rehearsal's results beside those of record.
 
     Raises:
         ParameterError: Before any compute.
@@ -66,7 +68,7 @@ def run_chapter(
             started = time.monotonic()
             if reason is not None:
                 _run(request, checked_parameters(request, find), progress, limit)
-            return Outcome(request.slug, reason, time.monotonic() - started, publish(request))
+            return Outcome(request.slug, reason, time.monotonic() - started, publish(request, keep))
     except OSError as error:
         raise RunError(
             f"{request.slug}: could not write {error.filename or 'a file'}: "

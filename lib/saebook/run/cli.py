@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="set a parameter; may be given again",
     )
     chapter.add_argument("-f", type=Path, help="flat YAML file of parameters")
+    chapter.add_argument("--keep", action="store_true", help="keep a rehearsal's results")
     chapter.set_defaults(command=_chapter)
     everything = commands.add_parser("all", help="run every chapter, one after the other")
     everything.set_defaults(command=_all)
@@ -77,7 +78,8 @@ def _chapter(project: Project, options: argparse.Namespace) -> int:
         declared = parameters_for(chapter.slug)
         overrides |= {name: from_text(name, text, declared) for name, text in options.p}
     request = Request(project, chapter, options.tier, overrides)
-    _report(request, run_chapter(request, force=options.force, timeout=options.timeout))
+    outcome = run_chapter(request, force=options.force, timeout=options.timeout, keep=options.keep)
+    _report(request, outcome)
     return 0
 
 

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from saebook.hub.rehearsing import rehearsing
 from saebook.run.compare import differences
 from saebook.run.errors import RunError
 from saebook.run.freshness import file_digest
 from saebook.run.project import Request, in_ci
 
-PUBLISHED = ("testbed", "full")
-"""Tiers whose results are kept under book/results: the live numbers, and those of record."""
+PUBLISHED = ("testbed", "full", "paper")
+"""Tiers whose results are kept under book/results: live, of record, and on published models."""
 
 
-def publish(request: Request) -> list[str]:
+def publish(request: Request, keep: bool = False) -> list[str]:
     """Compare fresh results with the committed ones and, outside CI, copy them over.
 
-    Only runs at a tier's own values count; a run with overridden values is nobody's reference.
+    Only runs at a tier's own values count; a run with overridden values is nobody's reference, and
+    neither is a rehearsal, unless it is to be kept.
+
+    Args:
+        request: The run.
+        keep: Whether a rehearsal's results are copied, with whatever sizes it cut.
 
     Returns:
         Both rows of every difference, as text.
 
     Raises:
-        RunError: In CI, a fresh interval is disjoint from the committed one, or a row is gone.
+        RunError: In CI, a fresh interval is disjoint from the committed one, or a row is gone; or
+            something else than a rehearsal at the paper tier is to be kept.
     """
-    if request.label not in PUBLISHED:
+    if keep and not (rehearsing() and request.tier == "paper"):
+        raise RunError("--keep is for rehearsals at the tier paper; other results keep themselves")
+    if not keep and (request.label not in PUBLISHED or rehearsing()):
         return []
     fresh = request.results / f"{request.slug}.json"
     committed = committed_results(request) / fresh.name
