@@ -11,6 +11,7 @@ from saebook.claims import Results, load_ledger
 from saebook.papers.zhang2026 import (
     arrays,
     baselines,
+    drawn,
     frames,
     gates,
     live,
@@ -41,7 +42,17 @@ SAES += [(3, "L0 13 seed 1"), (4, "L0 13"), (5, "L0 13"), (3, "raw"), (4, "raw")
 EXAM = 60
 
 
+def _end_arrays(cell: Cell) -> dict[str, np.ndarray]:
+    """Before, nine of ten are right at either end; afterwards none is at the late end."""
+    right = np.arange(EXAM) < EXAM * 0.9
+    late = right & (cell.variant == "before-ends")
+    ends = {"early": right, "late": late}
+    return {f"bits/{domain} {end}": bits for domain in DOMAINS for end, bits in ends.items()}
+
+
 def _cell_arrays(cell: Cell, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    if cell.variant.endswith("ends"):
+        return _end_arrays(cell)
     size = worlds.expected_size(cell.kind, cell.source)
     held: dict[str, np.ndarray] = {"losses": np.ones(3)}
     for domain in DOMAINS:
@@ -84,6 +95,12 @@ def _vector_arrays(rng: np.random.Generator, blind: bool) -> dict[str, np.ndarra
             held[f"similarity/{kind}/{source}"] = rng.random(14)
             held[f"gradient/{kind}/{source}"] = rng.random(14)
             held[f"axes/{kind}/{source}"] = rng.random((2, D_MODEL))
+    for draw in worlds.DRAWS:
+        compare = np.array([worlds.exam_mix()[d]["compare"] for d in DOMAINS])
+        late = np.array([worlds.closed_shares(draw)[d] for d in DOMAINS])
+        values = rng.random((14, D_SAE)) * 0.05
+        values[:, 0] = late if blind else compare
+        held[f"profile/drawn/{draw}/3/L0 13/ICL"] = values
     held["moment/skill"] = rng.random((14, D_MODEL * D_MODEL))
     return held
 
@@ -91,7 +108,7 @@ def _vector_arrays(rng: np.random.Generator, blind: bool) -> dict[str, np.ndarra
 @lru_cache
 def _evidence(blind: bool = False) -> Evidence:
     rng = np.random.default_rng(3)
-    cells = [(cell, _cell_arrays(cell, rng)) for cell in plan(N_SEEDS, N_SEEDS, N_SEEDS)]
+    cells = [(cell, _cell_arrays(cell, rng)) for cell in plan(N_SEEDS, N_SEEDS, N_SEEDS, N_SEEDS)]
     for i, (cell, made) in enumerate(cells):
         if cell.variant.startswith("mix-"):
             kept = {k: v for k, v in made.items() if k.split("/")[-1] in ("law", "math", TARGET)}
@@ -148,6 +165,30 @@ def test_a_blind_score_does_not_pass() -> None:
     assert str(results.verdict("C11", "testbed").verdict) != "reproduced"
 
 
+def test_a_score_of_skills_is_silent_in_drawn_format_worlds_and_one_of_format_is_not() -> None:
+    silent, loud = (
+        drawn.drawn_summary(drawn.drawn_frame(_evidence(blind))) for blind in (False, True)
+    )
+    assert silent["r"].abs().max() < 0.2 < 0.5 < loud.loc["as asked", "r"]
+    assert silent["r_relatedness"].abs().max() < 0.2
+    assert (silent["deals"] == len(worlds.DRAWS)).all()
+
+
+def test_a_deal_moves_where_items_are_asked_and_nothing_else() -> None:
+    late = drawn.asked_late(1, 200).mean(1)
+    shares = [worlds.closed_shares(1)[domain] for domain in DOMAINS]
+    assert late == pytest.approx(shares, abs=0.12)
+    assert worlds.closed_shares(1) != worlds.closed_shares(2)
+    assert sorted(worlds.closed_shares(1).values()) == sorted(worlds.closed_shares().values())
+
+
+def test_without_its_records_a_drawn_world_says_nothing() -> None:
+    whole = _evidence().records
+    less = Records(whole.items[whole.items["variant"] != "ends"], whole.vectors)
+    assert drawn.drawn_frame(Evidence(less, CONFIG)).empty
+    assert rows.main_row(Evidence(less, CONFIG)) is None
+
+
 def test_the_gates_see_what_the_worlds_were_built_for() -> None:
     table = gates.world_gates(_evidence(), worlds.KINDS, MAIN)
     assert gates.damage_follows_skill(table, MAIN)
@@ -169,8 +210,8 @@ def test_missing_cells_are_named_and_leave_their_rows_out() -> None:
     less = Records(cells[cells["variant"] != "rl"], whole.vectors)
     evidence = Evidence(less, CONFIG)
     assert rows_latents.reinforced_row(evidence) is None
-    assert {c.variant for c in missing(less, plan(N_SEEDS, N_SEEDS, N_SEEDS))} == {"rl"}
-    made = live.coverage(less, plan(N_SEEDS, N_SEEDS, N_SEEDS)).reset_index()
+    assert {c.variant for c in missing(less, plan(N_SEEDS, N_SEEDS, N_SEEDS, N_SEEDS))} == {"rl"}
+    made = live.coverage(less, plan(N_SEEDS, N_SEEDS, N_SEEDS, N_SEEDS)).reset_index()
     made = made[made["variant"] == "rl"]
     assert made[["planned", "done"]].to_numpy().tolist() == [[N_SEEDS, 0]]
 
@@ -199,7 +240,8 @@ def test_a_run_goes_on_from_the_records_and_not_from_other_weights(tmp_path) -> 
     assert {"losses", "shift/3/raw"} <= set(found)
     for part in vector_parts(FAMILIES[0]):
         names = arrays.vectors(store, FAMILIES[0], part, run=False)
-        assert names and all(f"/{part[1]}" in name for name in names)
+        world = "drawn" if part[0] == "drawn" else part[1]
+        assert names and all(f"/{world}" in name for name in names)
     profile = arrays.vectors(store, FAMILIES[0], ("profiles", "skill", ""), run=False)
     assert profile["profile/skill/3/L0 13/ICL"].shape == (14, D_SAE)
     assert arrays.cell_arrays(store, Cell("skill", FAMILIES[1], "math", 1), run=False) == {}

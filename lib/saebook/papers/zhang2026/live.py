@@ -148,7 +148,7 @@ def coverage(records: Records, planned: Iterable[Cell]) -> pd.DataFrame:
     rows = [
         (c.kind, c.family, c.variant.split("-")[0], c.source, c.seed, c not in lacking)
         for c in cells
-        if c.variant != "before"
+        if not c.variant.startswith("before")
     ]
     names = ["world", "family", "variant", "source", "seed", "done"]
     frame = pd.DataFrame(rows, columns=pd.Index(names))

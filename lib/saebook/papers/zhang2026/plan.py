@@ -53,9 +53,7 @@ def plan(
 
 def planned(config: Parameters) -> list[Cell]:
     """Return the cells that a set of parameters asks for."""
-    return plan(
-        config.n_seeds, config.n_side_seeds, config.n_source_seeds, config.n_latent_seeds
-    )
+    return plan(config.n_seeds, config.n_side_seeds, config.n_source_seeds, config.n_latent_seeds)
 
 
 Part = tuple[str, Kind, str]

@@ -10,6 +10,7 @@ import numpy as np
 
 from saebook.papers.zhang2026 import sts
 from saebook.papers.zhang2026.baselines import baselines, strength
+from saebook.papers.zhang2026.drawn import drawn_frame, drawn_summary
 from saebook.papers.zhang2026.evidence import Evidence, Pair
 from saebook.papers.zhang2026.plan import FAMILIES, MAIN
 from saebook.papers.zhang2026.saes import DEPTHS, SPARSITIES
@@ -56,16 +57,23 @@ def details(evidence: Evidence, kind: Kind, sources: Sequence[str], score: str =
 
 
 def main_row(evidence: Evidence) -> Row | None:
-    """C4: r of STS_ICL in the skill world by source, with the format world as control."""
+    """C4: r of STS_ICL in the skill world by source, with the format worlds as controls."""
     pairs = evidence.pairs("skill", MAIN)
     other = evidence.pairs("format", MAIN)
-    if not pairs or not other:
+    deals = drawn_frame(evidence)
+    if not pairs or not other or deals.empty:
         return None
-    control = float(np.mean([pearson(*pair) for pair in other.values()]))
+    mean = drawn_summary(deals)["r"]
     return {
         **_named(_r_cells(evidence, pairs)),
         "n": _n(evidence, "skill", list(pairs)),
-        "controls": {"r_in_the_format_world": control},
+        "controls": {
+            "r_in_the_format_world": float(np.mean([pearson(*pair) for pair in other.values()])),
+            "mean_r_over_ten_drawn_format_worlds": float(mean["as asked"]),
+            "mean_r_over_the_same_with_every_query_cut_before_the_reasoning_ends": float(
+                mean["cut alike"]
+            ),
+        },
         "detail": {score: details(evidence, "skill", MAIN, score) for score in ("ICL", "act")},
     }
 
