@@ -8,12 +8,12 @@ import pytest
 from saebook.book.answers import PaperAnswers, load_papers
 from saebook.book.api import reference
 from saebook.book.bench_page import bench_tables, in_words
-from saebook.book.chapters_page import spans
 from saebook.book.claims_pages import claims_page
 from saebook.book.errors import BookError
 from saebook.book.footer import block
 from saebook.book.forest import bars, distances, draw
 from saebook.book.markdown import number, plain
+from saebook.book.open_rows import spans
 from saebook.claims import Results, Verdict, load_ledger
 from saebook.claims.schema import Ledger, Test
 from saebook.claims.simple_rules import LowerBound, Measured, Within

@@ -13,7 +13,7 @@ import yaml
 from saebook.book.answers import PaperAnswers, load_papers
 from saebook.book.api import reference
 from saebook.book.bench_page import bench_tables
-from saebook.book.chapters_page import chapters_table, unanswered_lists
+from saebook.book.chapters_page import chapters_table
 from saebook.book.citing import cite, first_steps
 from saebook.book.claims_pages import claims_page
 from saebook.book.config import read_yaml, staged_config
@@ -21,6 +21,7 @@ from saebook.book.cost import catalogue_tables, cost_tables
 from saebook.book.errors import BookError
 from saebook.book.footer import now
 from saebook.book.forest import alt_text, bars, draw
+from saebook.book.open_rows import inconclusive_lists, unanswered_lists
 from saebook.book.remote import Address, address_of
 from saebook.book.scoreboard import legend, scoreboard, totals, verdict_table
 from saebook.book.status import (
@@ -98,6 +99,7 @@ def generated(
         "verdicts": verdict_table(),
         "chapters": chapters_table(papers, chapters),
         "unanswered": unanswered_lists(papers),
+        "inconclusive": inconclusive_lists(papers),
         "status": status_table(project),
         "versions": versions_table(project),
         "bench": bench_tables(project),
