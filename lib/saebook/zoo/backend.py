@@ -34,6 +34,7 @@ from sae_lens.registry import SAE_TRAINING_CLASS_REGISTRY, get_sae_class
 from sae_lens.saes.matching_pursuit_sae import MatchingPursuitSAE, MatchingPursuitSAEConfig
 from sae_lens.saes.sae import TrainStepInput, TrainStepOutput
 from sae_lens.saes.topk_sae import TopK
+from sae_lens.training.optim import get_lr_scheduler
 from sae_lens.training.sae_trainer import SAETrainer
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "SAETrainer",
     "SAETrainerConfig",
     "TrainingSAE",
+    "get_lr_scheduler",
 ]
 
 
@@ -82,11 +84,15 @@ class L0Controlled:
             replace(step_input, coefficients=controlled)
         )
         measured = int(torch.count_nonzero(output.feature_acts)) / len(output.feature_acts)
-        error = math.log(max(measured, 1e-3) / self.wanted_l0(step_input.n_training_steps))
+        self.steer(measured, step_input.n_training_steps)
+        return output
+
+    def steer(self, measured_l0: float, step: int) -> None:
+        """Move the coefficient after a step whose L0 was measured."""
+        error = math.log(max(measured_l0, 1e-3) / self.wanted_l0(step))
         error = max(-1.0, min(1.0, error))
         self.integral += self.cfg.integral_gain * error
         self.coefficient = math.exp(self.integral + self.cfg.proportional_gain * error)
-        return output
 
 
 @dataclass
@@ -201,10 +207,14 @@ class AnnealedTopK(TopKTrainingSAE):
 
     def training_forward_pass(self, step_input: TrainStepInput) -> TrainStepOutput:
         """Set this step's k, then run sae-lens's step."""
-        left = 1 - min(1.0, step_input.n_training_steps / max(1, self.cfg.k_anneal_steps))
-        start = max(self.cfg.k, self.cfg.d_in)
-        self.activation_fn = TopK(round(self.cfg.k + left * (start - self.cfg.k)))
+        self.activation_fn = TopK(self.k_at(step_input.n_training_steps))
         return super().training_forward_pass(step_input)
+
+    def k_at(self, step: int) -> int:
+        """Latents a token at a step."""
+        left = 1 - min(1.0, step / max(1, self.cfg.k_anneal_steps))
+        start = max(self.cfg.k, self.cfg.d_in)
+        return round(self.cfg.k + left * (start - self.cfg.k))
 
 
 for _class, _config in (

@@ -48,7 +48,7 @@ def calibrate_batchtopk(sae: Any, acts: Tensor) -> float:
         The threshold.
     """
     stride = max(1, len(acts) // CALIBRATION_TOKENS)
-    _, hidden_pre = sae.encode_with_hidden_pre(acts[::stride])
+    _, hidden_pre = sae.encode_with_hidden_pre(acts[::stride].to(sae.W_enc.device))
     threshold = threshold_for_l0(hidden_pre, sae.cfg.k)
     sae.topk_threshold.fill_(threshold)
     return threshold

@@ -58,6 +58,9 @@ class Recipe:
     """Whether the L1 penalty weighs each latent with its decoder row's norm."""
     k_anneal_share: float = 0.0
     """Share of steps in which k falls from d_in to its target (He et al. 2024: 0.1)."""
+    pool_tokens: int = 0
+    """Tokens mixed at a time where the text is read as it is trained on, once; 0 harvests all of
+    it beforehand."""
     architectures: tuple[str, ...] = ARCHITECTURES
     """Architectures for which the recipe means something."""
 
@@ -95,12 +98,23 @@ RECIPES: dict[str, Recipe] = {
         decay_share=0.2,
         architectures=("topk",),
     ),
+    "wang2025": Recipe(
+        batch_size=2048,
+        lr=3e-4,
+        warmup_share=0.004,
+        decay_share=0.2,
+        l0_anneal_share=0.02,
+        aux_loss_coefficient=1 / 32,
+        pool_tokens=2**19,
+    ),
 }
 """Recipe "1-fixed-coefficient" holds the sparsity coefficient at one value, near those that the
 controller finds for an L0 of 13; the spec's sparsity then only names the SAE, and its L0 is what
 comes out (Li et al. 2025 train so). "1-llama-scope" is He et al. 2024: K annealed over a tenth of
 the steps, decoder norm inside the selection, no auxiliary loss, decay over the last fifth.
-The recipes whose names begin with 2 take steps of 256 tokens."""
+The recipes whose names begin with 2 take steps of 256 tokens. "wang2025" is appendix A of Wang et
+al. 2025 as shares of its 244,000 steps (warm-up 1,000, sparsity warm-up 5,000, decay from 80 %),
+with the controller in place of the printed L1 penalties, whose activations' scale is not stated."""
 
 
 def recipe_of(spec: SAESpec) -> Recipe:

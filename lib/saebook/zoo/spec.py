@@ -93,12 +93,14 @@ class SAESpec(BaseModel):
         """Check that d_sae suits activations of width ``d_in``.
 
         Raises:
-            ValueError: d_sae is below d_in or not a whole multiple of it.
+            ValueError: d_sae is no whole multiple of d_in, nor a power of two of at least four
+                times its size, as published widths are.
         """
-        if self.d_sae < d_in or self.d_sae % d_in:
+        published = self.d_sae >= 4 * d_in and self.d_sae.bit_count() == 1
+        if not published and (self.d_sae < d_in or self.d_sae % d_in):
             raise ValueError(
                 f"d_sae {self.d_sae} must be a whole multiple of d_in {d_in} "
-                f"(for example {4 * d_in})"
+                f"(for example {4 * d_in}), or a power of two from {4 * d_in} on"
             )
 
     def key(self, subject_digest: str, corpus_version: str) -> str:

@@ -78,7 +78,9 @@ def get_saes(
     """Get SAEs, training those that exist nowhere.
 
     Specs that share their stream share one pass of the model, all their hook points included, or
-    the activations that another job has kept on disk (`saebook.zoo.stored`).
+    the activations that another job has kept on disk (`saebook.zoo.stored`). Where the recipe
+    mixes a pool nothing is kept, and a few SAEs of one hook point share a pass and are stored
+    when it ends (`saebook.zoo.streamed`).
     Each SAE is stored as soon as it is trained, so a run that is killed goes on with those it
     lacks. Two processes asked for the same SAEs divide the work between them.
 
@@ -102,8 +104,11 @@ def get_saes(
     keys = {spec: key_of(spec, source) for spec in wanted}
     cache = Cache(KIND, cache_root)
     found = find_saes(wanted, source, cache_root=cache_root, use_shipped=use_shipped)
-    for group in _groups([s for s in wanted if s not in found]):
+    missing = [s for s in wanted if s not in found]
+    for group in _groups([s for s in missing if not recipe_of(s).pool_tokens]):
         found |= _train_group(group, keys, cache, source, device, progress)
+    for group in _passes([s for s in missing if recipe_of(s).pool_tokens]):
+        found |= _train_pass(group, keys, cache, source, device, progress)
     return {spec: found[spec] for spec in wanted}
 
 
@@ -150,6 +155,38 @@ def _groups(specs: Sequence[SAESpec]) -> list[list[SAESpec]]:
     return list(groups.values())
 
 
+def _passes(specs: Sequence[SAESpec]) -> list[list[SAESpec]]:
+    """Specs that one pass of the model trains together."""
+    from saebook.zoo.streamed import AT_ONCE
+
+    alike: dict[Any, list[SAESpec]] = {}
+    for spec in specs:
+        alike.setdefault((spec.stream, spec.hook_name, spec.recipe), []).append(spec)
+    return [part[i : i + AT_ONCE] for part in alike.values() for i in range(0, len(part), AT_ONCE)]
+
+
+def _train_pass(
+    group: Sequence[SAESpec],
+    keys: dict[SAESpec, str],
+    cache: Cache,
+    source: ActivationSource,
+    device: str,
+    progress: bool,
+) -> dict[SAESpec, HouseSAE]:
+    """Train a group side by side on a stream that is read once, and keep all of them."""
+    from saebook.zoo.streamed import fit_streamed
+    from saebook.zoo.train import training_tokens
+
+    total = sum(training_tokens(spec) for spec in group)
+    with tqdm(total=total, unit="tok", unit_scale=True, disable=not progress) as bar:
+        trained, data = fit_streamed(group, source, device, bar.update)
+    found = {}
+    for spec, sae in zip(group, trained, strict=True):
+        folder, _ = cache.get_or_make(keys[spec], lambda f, s=spec, t=sae: _store(s, t, data, f))
+        found[spec] = HouseSAE(spec, folder, "trained")
+    return found
+
+
 def _train_group(
     group: Sequence[SAESpec],
     keys: dict[SAESpec, str],
@@ -182,17 +219,23 @@ def _maker(
     spec: SAESpec, activations: StreamHarvest, device: str, on_step: Callable[[int], object]
 ) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
-        from saebook.zoo.train import fit, to_inference
+        from saebook.zoo.train import fit
 
         data = activations.by_hook[spec.hook_name]
-        trained = fit(spec, data, device=device, on_step=on_step)
-        sae = to_inference(trained)
-        save_sae(sae, folder)
-        write_json(folder / "spec.json", spec.model_dump(mode="json"))
-        report = {**holdout_report(sae, data.holdout), **_provenance(trained, data)}
-        write_json(folder / "report.json", report)
+        _store(spec, fit(spec, data, device=device, on_step=on_step), data, folder)
 
     return make
+
+
+def _store(spec: SAESpec, trained: Any, data: Harvest, folder: Path) -> None:
+    """Write a trained SAE with what was measured on held-out tokens."""
+    from saebook.zoo.train import to_inference
+
+    sae = to_inference(trained)
+    save_sae(sae, folder)
+    write_json(folder / "spec.json", spec.model_dump(mode="json"))
+    report = {**holdout_report(sae, data.holdout), **_provenance(trained, data)}
+    write_json(folder / "report.json", report)
 
 
 def _provenance(trained: Any, data: Harvest) -> dict[str, Any]:

@@ -139,6 +139,46 @@ def _trainer(
     return backend.SAETrainer(config, sae, batches)
 
 
+class Training:
+    """One SAE while it is trained.
+
+    The steps are sae-lens's own (`SAETrainer.step`); only the loop is ours, so that many SAEs can
+    share one harvest or one stream. Depends on nothing but the spec and the batches.
+    """
+
+    def __init__(self, spec: SAESpec, d_in: int, device: str = "cpu") -> None:
+        """Draw the initial weights.
+
+        Args:
+            spec: What to train.
+            d_in: Width of the activations.
+            device: Where to train.
+        """
+        recipe = recipe_of(spec)
+        self.spec, self.device = spec, device
+        self.batch_size, self.n_steps = batch_size_for(spec, recipe), n_steps(spec, recipe)
+        self.sae = build_training_sae(spec, d_in, device)
+        self._norm = input_norm(spec, recipe, d_in)
+        self._trainer = _trainer(spec, recipe, self.sae, iter(()), device)
+
+    def step(self, batch: Tensor) -> None:
+        """Take one step on activations [batch_size, d_in] with E||x||^2 = d_in."""
+        self._trainer.step(batch.to(self.device) * self._norm)
+        self._trainer.n_training_steps += 1
+
+    def finished(self, sample: Tensor, scale: float) -> backend.TrainingSAE[Any]:
+        """The training form that takes raw activations.
+
+        Args:
+            sample: Scaled training activations [n, d_in] on which BatchTopK's threshold is set.
+            scale: Factor from raw activations to those of the steps.
+        """
+        if self.spec.architecture == "batchtopk":
+            calibrate_batchtopk(self.sae, sample)
+        self.sae.fold_activation_norm_scaling_factor(scale * self._norm)
+        return self.sae.eval()
+
+
 def fit(
     spec: SAESpec,
     harvest: Harvest,
@@ -147,30 +187,19 @@ def fit(
 ) -> backend.TrainingSAE[Any]:
     """Train one SAE; return sae-lens's training form, which takes raw (unscaled) activations.
 
-    The steps are sae-lens's own (`SAETrainer.step`); only the loop is ours, so that many SAEs can
-    share one harvest. Depends on nothing but the spec and the harvest: not on other SAEs.
-
     Args:
         spec: what to train.
         harvest: the activations of its hook point.
         device: where to train.
         on_step: called with the number of tokens of each step.
     """
-    recipe = recipe_of(spec)
-    sae = build_training_sae(spec, harvest.train.shape[1], device)
-    batch = batch_size_for(spec, recipe)
-    norm = input_norm(spec, recipe, harvest.train.shape[1])
-    batches = shuffled_batches(harvest.train, batch, spec.data_seed)
-    trainer = _trainer(spec, recipe, sae, batches, device)
-    for _ in range(n_steps(spec, recipe)):
-        trainer.step(next(batches) * norm)
-        trainer.n_training_steps += 1
+    training = Training(spec, harvest.train.shape[1], device)
+    batches = shuffled_batches(harvest.train, training.batch_size, spec.data_seed)
+    for _ in range(training.n_steps):
+        training.step(next(batches))
         if on_step is not None:
-            on_step(batch)
-    if spec.architecture == "batchtopk":
-        calibrate_batchtopk(sae, harvest.train)
-    sae.fold_activation_norm_scaling_factor(harvest.scale * norm)
-    return sae.eval()
+            on_step(training.batch_size)
+    return training.finished(harvest.train, harvest.scale)
 
 
 def to_inference(sae: backend.TrainingSAE[Any]) -> backend.SAE[Any]:
