@@ -1,4 +1,4 @@
-"""Long runs by hand: the shipped labels, and the full tier's arms in checkpointed cells.
+"""Long runs by hand: the shipped labels, and the full tier's checkpointed cells.
 
 python -m saebook.papers.yang2024 labels
 python -m saebook.papers.yang2024 grid essential
@@ -9,20 +9,34 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
 from saebook.papers.yang2024 import labellers, records
-from saebook.papers.yang2024.arms import INTERFERENCE, PREREQUISITE, Arm
+from saebook.papers.yang2024.arms import INTERFERENCE, PREREQUISITE, Arm, Cell, Plan
 from saebook.papers.yang2024.exams import ExamWorld
 from saebook.papers.yang2024.parameters import Parameters
-from saebook.papers.yang2024.sources import kept_cells, missing_arms, recorded
-from saebook.papers.yang2024.training import records_of
+from saebook.papers.yang2024.sources import kept_cells, missing, recorded
+from saebook.papers.yang2024.starts import at_hand
+from saebook.papers.yang2024.training import missing_cells, records_of
 from saebook.paths import records_dir
 from saebook.records import full_tier, shard
 from saebook.testbed import load_world
-from saebook.testbed.house import shipped_models
+
+PARTS: dict[str, Callable[[Plan], list[Arm]]] = {
+    "all": Plan.arms,
+    "essential": lambda plan: [arm for model in plan.models for arm in plan.essential(model)],
+    "core": lambda plan: [a for m in plan.models for a in (*plan.core(m), *plan.placebos(m))],
+    "amplified": lambda plan: [a for w in (PREREQUISITE, INTERFERENCE) for a in plan.amplified(w)],
+    "side": Plan.side,
+    "labels": Plan.label_arms,
+    "clusters": Plan.cluster_arms,
+    "repetition": Plan.repetition_arms,
+    "chance": Plan.gain_arms,
+}
+"""Parts of the plan that can be trained by themselves."""
 
 
 def make_labels(config: Parameters) -> None:
@@ -45,35 +59,29 @@ def make_labels(config: Parameters) -> None:
 
 
 def train(config: Parameters, which: str, share: str) -> None:
-    """Train a share of a part of the plan: arms that are neither on record nor in the cache."""
-    plan = config.plan
-    parts: dict[str, list[Arm]] = {"all": plan.arms(), "side": plan.side()}
-    parts["amplified"] = [*plan.amplified(PREREQUISITE), *plan.amplified(INTERFERENCE)]
-    parts["essential"] = [a for m in plan.models for a in plan.essential(m)]
-    parts["core"] = [a for m in plan.models for a in (*plan.core(m), *plan.placebos(m))]
-    shipped, held = shipped_models(), recorded(config)
-    known = set() if held is None else records.held_arms(held)
-    own = shard(parts[which], share)
-    arms = [arm for arm in own if arm.model in shipped and arm not in known]
-    print(f"{len(arms)} of {len(own)} arms to train; the others are on record, "
+    """Train a share of a part of the plan: cells that are neither on record nor in the cache."""
+    wanted = set(PARTS[which](config.plan))
+    own = shard([cell for cell in config.plan.cells() if cell.arm in wanted], share)
+    lacking = [c for c in missing_cells(own, recorded(config)) if at_hand(c.arm.model)]
+    print(f"{len(lacking)} of {len(own)} cells to train; the others are on record, "
           "or wait for models that are not shipped")  # fmt: skip
-    for done, arm in enumerate(arms):
+    for done, cell in enumerate(lacking):
         start = time.perf_counter()
-        accuracy = _accuracy(arm, config)
+        accuracy = _accuracy(cell, config)
         seconds = time.perf_counter() - start
-        print(f"{done + 1}/{len(arms)} {accuracy:5.1f} % {seconds:5.1f} s {arm}", flush=True)
+        says = f"runs {cell.seeds[0]} to {cell.seeds[-1]} of {cell.arm}"
+        print(f"{done + 1}/{len(lacking)} {accuracy:5.1f} % {seconds:5.1f} s {says}", flush=True)
 
 
-def _accuracy(arm: Arm, config: Parameters) -> float:
-    return float(records.accuracies(records_of(arm, config.settings))["accuracy"].mean())
+def _accuracy(cell: Cell, config: Parameters) -> float:
+    return float(records.accuracies(records_of(cell, config.settings))["accuracy"].mean())
 
 
 def main() -> None:
     """Read the command line and do what it says."""
     parser = argparse.ArgumentParser(prog="saebook.papers.yang2024")
     parser.add_argument("what", choices=("labels", "grid", "collect"))
-    parser.add_argument("part", nargs="?", default="all",
-                        choices=("all", "essential", "core", "side", "amplified"))  # fmt: skip
+    parser.add_argument("part", nargs="?", default="all", choices=tuple(PARTS))
     parser.add_argument("--shard", default="1/1", help="a share of a grid, such as 2/8")
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -84,7 +92,7 @@ def main() -> None:
         held = kept_cells(config)
         path = records.write(held, records_dir() / records.FILE, config.settings.text)
         print(f"{len(records.held_arms(held))} arms, {len(held)} records in {path.name}")
-        print(missing_arms(held, config).to_string())
+        print(missing(held, config).to_string())
     else:
         train(config, asked.part, asked.shard)
 

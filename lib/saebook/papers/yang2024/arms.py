@@ -6,6 +6,8 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 from saebook.papers.yang2024.orders import ORDERS, RANDOM, USES_DIFFICULTY
 from saebook.testbed.registers.exams import EXAM_COUNTS
@@ -14,7 +16,7 @@ EXAM_SIZE = sum(EXAM_COUNTS.values())
 BLOCKY = ("Blocked", "Blocked Curriculum", "Interleaved", "Interleaved Curriculum")
 """Orders that read the category."""
 AMPLIFIED_ORDERS = (RANDOM, "Curriculum", "Blocked")
-LABELS = ("none", "students", "models", "oracle", "reversed", "permuted", "permuted again")
+LABELS = ("none", "students", "models", "oracle", "reversed", "redrawn", "redrawn again")
 CATEGORIES = ("given", "permuted", "clustered", "random")
 DECAYS = ("linear", "constant")
 SHOWINGS = ("once", "each block three times", "three epochs")
@@ -69,6 +71,38 @@ class Arm:
 FIELDS = tuple(field.name for field in dataclasses.fields(Arm))
 
 
+class Cell(NamedTuple):
+    """Runs of one arm that are trained together and kept together."""
+
+    arm: Arm
+    seeds: tuple[int, ...]
+
+    @property
+    def runs(self) -> set[tuple[Arm, int]]:
+        """Every run of the cell: arm and seed."""
+        return {(self.arm, seed) for seed in self.seeds}
+
+
+@dataclass(frozen=True)
+class Runs:
+    """How many runs the cells of a plan have."""
+
+    usual: int = 4
+    """Of a cell, one a fold; also the size of what is trained together."""
+    side: int = 12
+    """Of a cell of K7, K10 and K12."""
+    chance: int = 8
+    """Of a cell of K14."""
+    amplified: int = 10
+    """Of a cell of the amplified worlds."""
+    first: int = 0
+    """First run's seed."""
+
+    def seeds(self, n: int) -> tuple[int, ...]:
+        """Seeds of n runs."""
+        return tuple(range(self.first, self.first + n))
+
+
 @dataclass(frozen=True)
 class Plan:
     """All arms of a run, by the question they answer."""
@@ -77,11 +111,15 @@ class Plan:
     """Models of the nine orders, smallest first."""
     side_model: str
     """Model of the side questions and of the amplified worlds."""
+    chance_model: str = ""
+    """Model at chance (K14); none if empty."""
     draws: int = 6
     """Shuffles of each seed in random order, at least six: the material of every null."""
     n_items: int = EXAM_SIZE
     n_large: int = 3 * EXAM_SIZE
     """Questions of the larger exam (K9)."""
+    runs: Runs = Runs()
+    """Runs of the cells."""
 
     def __post_init__(self) -> None:
         if self.draws < len(ORDERS):
@@ -128,21 +166,54 @@ class Plan:
         fields = {"label": "oracle", "amplified": True}
         return [self.arm(self.side_model, world, order, **fields) for order in AMPLIFIED_ORDERS]
 
+    def label_arms(self) -> list[Arm]:
+        """Every order that reads a label, under labels that serve and two that cannot (K7)."""
+        model, kinds = self.side_model, ("models", "students", "redrawn", "redrawn again")
+        orders = sorted(USES_DIFFICULTY)
+        arms = [self.arm(model, PREREQUISITE, o, label) for label in kinds for o in orders]
+        return [*arms, self.arm(model, PREREQUISITE, "Curriculum", "reversed")]
+
+    def cluster_arms(self) -> list[Arm]:
+        """Found categories, random ones of their sizes, and the shuffles of their null (K10)."""
+        model = self.side_model
+        found = [self.grouped(model, INTERFERENCE, kind) for kind in ("clustered", "random")]
+        return list(dict.fromkeys([*self.shuffles(model, INTERFERENCE), *found[0], *found[1]]))
+
+    def repetition_arms(self) -> list[Arm]:
+        """Blocks once, each three times, and three epochs of them (K12)."""
+        return [self.arm(self.side_model, PREREQUISITE, "Blocked", show=s) for s in SHOWINGS]
+
+    def rate_arms(self) -> list[Arm]:
+        """The six orders and the shuffles at a constant rate (K13)."""
+        six = self.six(self.side_model, PREREQUISITE, decay="constant")
+        return list(
+            dict.fromkeys([*six, *self.shuffles(six[0].model, PREREQUISITE, decay="constant")])
+        )
+
+    def large_arms(self) -> list[Arm]:
+        """Two shuffles and a curriculum of the larger exam (K9)."""
+        orders = ((RANDOM, 0), (RANDOM, 1), ("Curriculum", 0))
+        fields = {"n_items": self.n_large}
+        return [self.arm(self.side_model, PREREQUISITE, o, draw=d, **fields) for o, d in orders]
+
     def side(self) -> list[Arm]:
-        """The side questions: placebos, clusters, constant rate, repetition, size."""
-        model, arms = self.side_model, list[Arm]()
-        for label in ("permuted", "permuted again"):
-            arms += [self.arm(model, PREREQUISITE, o, label) for o in sorted(USES_DIFFICULTY)]
-        arms += [self.arm(model, PREREQUISITE, "Curriculum", "reversed")]
-        arms += self.six(model, PREREQUISITE, decay="constant")
-        arms += self.shuffles(model, PREREQUISITE, decay="constant")
-        for found in ("clustered", "random"):
-            arms += self.grouped(model, INTERFERENCE, found)
-        arms += [self.arm(model, PREREQUISITE, "Blocked", show=show) for show in SHOWINGS]
-        for draw in (0, 1):
-            arms += [self.arm(model, PREREQUISITE, RANDOM, draw=draw, n_items=self.n_large)]
-        arms += [self.arm(model, PREREQUISITE, "Curriculum", n_items=self.n_large)]
-        return list(dict.fromkeys(arms))
+        """The side questions: labels, clusters, repetition, constant rate, size."""
+        parts = (self.label_arms, self.cluster_arms, self.repetition_arms, self.rate_arms)
+        return list(dict.fromkeys(arm for part in (*parts, self.large_arms) for arm in part()))
+
+    def chance(self) -> list[Arm]:
+        """What is asked of the model at chance: its shuffles, and the six orders once (K14)."""
+        model = self.chance_model
+        if not model:
+            return []
+        held = [*self.shuffles(model, PREREQUISITE), *self.six(model, PREREQUISITE)]
+        return list(dict.fromkeys([*held, *self.shuffles(model, INTERFERENCE)]))
+
+    def gain_arms(self) -> list[Arm]:
+        """The gain with and without the model at chance (K14); none without such a model."""
+        own = [arm for arm in self.chance() if arm.world == PREREQUISITE]
+        grid = [arm for model in self.models for arm in self.six(model, PREREQUISITE) if own]
+        return [*own, *grid]
 
     def placebos(self, model: str) -> list[Arm]:
         """Interleaving over permuted categories, for K3 and K4."""
@@ -153,4 +224,30 @@ class Plan:
         found = [*self.amplified(PREREQUISITE), *self.amplified(INTERFERENCE)]
         for model in self.models:
             found += [*self.core(model), *self.placebos(model)]
-        return list(dict.fromkeys([*found, *self.side()]))
+        return list(dict.fromkeys([*found, *self.side(), *self.chance()]))
+
+    @cached_property
+    def _more(self) -> dict[Arm, int]:
+        """Arms that have more runs than usual."""
+        sides = (*self.label_arms(), *self.cluster_arms(), *self.repetition_arms())
+        gains = dict.fromkeys(self.gain_arms(), self.runs.chance)
+        return {**gains, **dict.fromkeys(sides, self.runs.side)}
+
+    def seeds(self, arm: Arm) -> tuple[int, ...]:
+        """Seeds of an arm's runs."""
+        usual = self.runs.amplified if arm.amplified else self.runs.usual
+        return self.runs.seeds(max(usual, self._more.get(arm, 0)))
+
+    def cells(self) -> list[Cell]:
+        """Every arm's runs, as many in a cell as usual; each arm's first cell before any second."""
+
+        def cut(arm: Arm) -> list[Cell]:
+            seeds, size = (
+                self.seeds(arm),
+                len(self.seeds(arm)) if arm.amplified else self.runs.usual,
+            )
+            return [Cell(arm, seeds[i : i + size]) for i in range(0, len(seeds), size)]
+
+        by_arm = [cut(arm) for arm in self.arms()]
+        deepest = max(len(cells) for cells in by_arm)
+        return [cells[i] for i in range(deepest) for cells in by_arm if i < len(cells)]

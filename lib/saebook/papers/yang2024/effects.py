@@ -29,38 +29,46 @@ class Table:
 
     def __init__(self, records: pd.DataFrame) -> None:
         """Read the records' bits once, if there are any. Raises ValueError as `accuracies`."""
-        self._held: dict[tuple, Floats] = {}
+        self._held: dict[tuple, pd.DataFrame] = {}
         if records.empty:
             return
         frame = accuracies(records)
         for key, own in frame.groupby(list(FIELDS), sort=False):
             wide = own.pivot(index="test", columns="seed", values="accuracy")
-            self._held[tuple(key)] = wide.reindex(list(SETS)).to_numpy(float)
+            self._held[tuple(key)] = wide.reindex(list(SETS))
 
-    def __getitem__(self, arm: Arm) -> Floats:
-        """Accuracy of an arm, percent [sets, seeds].
+    def accuracy(self, arm: Arm, seeds: Sequence[int]) -> Floats:
+        """Accuracy of an arm's runs, percent [sets, seeds].
 
         Raises:
-            MissingRecords: The arm has no record.
-            ValueError: Not every seed has one.
+            MissingRecords: The arm, or one of its runs, has no record.
+            ValueError: A run lacks a test set.
         """
-        key = tuple(getattr(arm, field) for field in FIELDS)
-        if key not in self._held:
+        held = self._held.get(_key(arm))
+        if held is None:
             raise MissingRecords(f"no record of {arm}")
-        found = self._held[key]
+        lacking = [seed for seed in seeds if seed not in held.columns]
+        if lacking:
+            raise MissingRecords(f"{len(lacking)} of {len(seeds)} runs have no record of {arm}")
+        found = held[list(seeds)].to_numpy(float)
         if np.isnan(found).any():
             raise ValueError(f"{int(np.isnan(found).sum())} cells are missing of {arm}")
         return found
 
     def holds(self, arms: Sequence[Arm]) -> bool:
         """Whether every one of the arms has a record."""
-        return all(tuple(getattr(arm, f) for f in FIELDS) in self._held for arm in arms)
+        return all(_key(arm) in self._held for arm in arms)
 
-    def grid(self, by_model: Sequence[Sequence[Arm]]) -> Floats:
+    def grid(self, by_model: Sequence[Sequence[Arm]], seeds: Sequence[int]) -> Floats:
         """Return [orders, models, sets, seeds] for a list of orders' arms by model."""
         if not by_model:
             raise MissingRecords("no model has all its orders on record")
-        return np.stack([np.stack([self[arm] for arm in arms]) for arms in by_model], axis=1)
+        held = [np.stack([self.accuracy(arm, seeds) for arm in arms]) for arms in by_model]
+        return np.stack(held, axis=1)
+
+
+def _key(arm: Arm) -> tuple:
+    return tuple(getattr(arm, field) for field in FIELDS)
 
 
 def margins(grid: Floats) -> Floats:
@@ -80,6 +88,19 @@ def average_best_gain(grid: Floats) -> float:
     """
     means = margins(grid).mean(-1)
     return float((means[1:].max(0) - means[0]).mean())
+
+
+def change_without(whole: Floats, kept: Floats | None, seeds: NDArray[np.intp]) -> float:
+    """Return by which share the average best gain changes when some models are left out.
+
+    Args:
+        whole: Grid of all models.
+        kept: Grid of those that stay; none stays if None, and nothing of the gain does: -1.
+        seeds: Runs to take, as indices.
+    """
+    gain = average_best_gain(whole[..., seeds])
+    rest = 0.0 if kept is None else average_best_gain(kept[..., seeds])
+    return (rest - gain) / gain
 
 
 def null_gains(shuffles: Floats, n_resamples: int, seed: int) -> Floats:

@@ -20,6 +20,13 @@ FALSE_PASSES = 0.10
 """Largest share of false passes in the order-free world."""
 
 
+def known_models(held: Evidence) -> tuple[str, ...]:
+    """The models on record, and the one that was added to be at chance if it is."""
+    arms = held.plan.chance()
+    added = (held.plan.chance_model,) if arms and held.table.holds(arms) else ()
+    return (*held.models, *added)
+
+
 def chance_frame(held: Evidence, n_test: int) -> pd.DataFrame:
     """Return each model's accuracy in random order against guessing, worlds pooled.
 
@@ -27,14 +34,14 @@ def chance_frame(held: Evidence, n_test: int) -> pd.DataFrame:
     a run's own questions are its evidence, so runs do not multiply it), above.
 
     Args:
-        held: The records and the models they are about.
+        held: The records and the models they are about, `known_models`.
         n_test: Questions asked of MedMCQA and of MedQA; LEK is a quarter of the exam.
     """
     sizes = {"LEK": held.plan.n_items // 4, "MedMCQA": n_test, "MedQA": n_test}
     guess = {name: 1 / tables.OPTIONS[name] for name in SETS}
     error = np.sqrt(sum(g * (1 - g) / sizes[name] for name, g in guess.items())) / len(SETS)
     chance, rows = float(np.mean(list(guess.values()))), {}
-    for model in held.models:
+    for model in known_models(held):
         grids = [held.shuffles(world, [model]) for world in (PREREQUISITE, INTERFERENCE)]
         accuracy = float(np.mean(grids)) / 100
         away = (accuracy - chance) / error
@@ -45,7 +52,7 @@ def chance_frame(held: Evidence, n_test: int) -> pd.DataFrame:
 
 def above_chance(held: Evidence, frame: pd.DataFrame) -> Evidence:
     """Return the evidence of models above chance; of all where none is: then the gate failed."""
-    names = tuple(str(name) for name in frame.index[frame["above"]])
+    names = tuple(model for model in held.models if frame.loc[model, "above"])
     return dataclasses.replace(held, models=names or held.models)
 
 
@@ -87,8 +94,3 @@ def positive_controls(held: Evidence) -> pd.DataFrame:
 def control_holds(frame: pd.DataFrame) -> bool:
     """Whether one of the amplified worlds shows its effect."""
     return len(frame) > 0 and bool((frame["standard_errors"] >= STRONG).any())
-
-
-def nearest_to_chance(frame: pd.DataFrame) -> str:
-    """Return the model with the lowest accuracy."""
-    return str(frame["accuracy"].idxmin())

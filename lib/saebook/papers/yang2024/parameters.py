@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from saebook.papers.yang2024.arms import EXAM_SIZE, Plan
+from saebook.papers.yang2024.arms import EXAM_SIZE, Plan, Runs
 from saebook.papers.yang2024.training import Settings
 from saebook.parameters import ChapterParameters
 
@@ -20,8 +20,15 @@ class Parameters(ChapterParameters):
     """House models of the grid, smallest first, separated by commas."""
     side_model: str = Field("gemma2-base-d64", min_length=1)
     """House model of the side questions and of the amplified worlds."""
+    chance_model: str = "untrained-gemma2-base-d32"
+    """Model that is meant to be at chance (K14): the shape of a house model, never trained. None
+    if empty."""
     n_seeds: int = Field(4, ge=2)
     """Runs of a cell: one a fold. The paper has five."""
+    n_side: int = Field(12, ge=2)
+    """Runs of a cell of K7, K10 and K12."""
+    n_chance: int = Field(8, ge=2)
+    """Runs of a cell of K14."""
     n_amplified: int = Field(10, ge=2)
     """Runs of a cell of the amplified worlds."""
     n_draws: int = Field(6, ge=6)
@@ -49,16 +56,20 @@ class Parameters(ChapterParameters):
     @property
     def plan(self) -> Plan:
         """The arms that these parameters ask for."""
-        sizes = {"n_items": self.n_items, "n_large": self.n_large}
-        return Plan(self.model_names, self.side_model, self.n_draws, **sizes)
+        return Plan(
+            self.model_names,
+            self.side_model,
+            self.chance_model,
+            self.n_draws,
+            n_items=self.n_items,
+            n_large=self.n_large,
+            runs=Runs(self.n_seeds, self.n_side, self.n_chance, self.n_amplified, self.seed),
+        )
 
     @property
     def settings(self) -> Settings:
-        """What all arms share."""
-        seeds, more = (
-            tuple(range(self.seed, self.seed + n)) for n in (self.n_seeds, self.n_amplified)
-        )
-        return Settings(seeds, self.n_test, self.lr, self.reading, more)
+        """What all runs share."""
+        return Settings(self.n_test, self.lr, self.reading)
 
     @model_validator(mode="after")
     def _side_model_is_in_the_grid(self) -> Self:
@@ -67,6 +78,11 @@ class Parameters(ChapterParameters):
             raise ValueError(f"models {self.models!r} has to name at least two different ones")
         if self.side_model not in names:
             raise ValueError(f"side_model {self.side_model!r} is not one of {', '.join(names)}")
+        if self.chance_model in names:
+            raise ValueError(f"chance_model {self.chance_model!r} is one of the grid's models")
+        fewest = min(self.n_side, self.n_chance)
+        if fewest < self.n_seeds:
+            raise ValueError(f"n_side and n_chance are at least n_seeds {self.n_seeds}: {fewest}")
         if self.n_large < self.n_items:
             raise ValueError(f"n_large {self.n_large} is below n_items {self.n_items}")
         return self

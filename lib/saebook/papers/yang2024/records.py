@@ -69,13 +69,20 @@ def _check(records: pd.DataFrame) -> None:
         raise ValueError(f"{sum(short)} records hold another number of bits than questions")
 
 
+def held_runs(records: pd.DataFrame) -> set[tuple[Arm, int]]:
+    """Return the runs that have records: arm and seed."""
+    frame = records[[*FIELDS, "seed"]].drop_duplicates()
+    arms: dict[tuple, Arm] = {}
+    found = set()
+    for *values, seed in frame.to_numpy(object).tolist():
+        held: dict[str, Any] = dict(zip(FIELDS, values, strict=True))
+        found.add((arms.setdefault(tuple(values), Arm(**held)), int(seed)))
+    return found
+
+
 def held_arms(records: pd.DataFrame) -> set[Arm]:
     """Return the arms that have records."""
-    frame = records[list(FIELDS)].drop_duplicates()
-    rows: list[dict[str, Any]] = [
-        dict(zip(FIELDS, values, strict=True)) for values in frame.to_numpy(object).tolist()
-    ]
-    return {Arm(**row) for row in rows}
+    return {arm for arm, _ in held_runs(records)}
 
 
 def select(records: pd.DataFrame, arms: Iterable[Arm]) -> pd.DataFrame:
@@ -90,6 +97,13 @@ def select(records: pd.DataFrame, arms: Iterable[Arm]) -> pd.DataFrame:
     lacking = [arm for key, arm in wanted.items() if key not in held]
     if lacking:
         raise MissingRecords(f"no record of {lacking[0]} (nor of {len(lacking) - 1} others)")
+    return records[[key in wanted for key in keys]]
+
+
+def only(records: pd.DataFrame, runs: set[tuple[Arm, int]]) -> pd.DataFrame:
+    """Return the records of the given runs, as far as there are any."""
+    wanted = {(*(getattr(arm, field) for field in FIELDS), seed) for arm, seed in runs}
+    keys = records[[*FIELDS, "seed"]].itertuples(index=False, name=None)
     return records[[key in wanted for key in keys]]
 
 

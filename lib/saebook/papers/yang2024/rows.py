@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from saebook.papers.yang2024 import effects
 from saebook.papers.yang2024.arms import FREE, INTERFERENCE, PREREQUISITE, Arm, Plan
@@ -29,30 +31,41 @@ class Evidence:
     """Models above chance: those that every row but K14 rests on."""
     n_resamples: int
     seed: int
+    n_runs: int = 0
+    """Runs of a cell that are read; the plan's usual number if 0."""
+
+    def more(self, n_runs: int) -> Evidence:
+        """Return the same with more runs of a cell, for rows whose cells have them."""
+        return dataclasses.replace(self, n_runs=n_runs)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds of the runs that are read."""
+        return self.plan.runs.seeds(self.n_seeds)
+
+    @property
+    def n_seeds(self) -> int:
+        """Runs of a cell."""
+        return self.n_runs or self.plan.runs.usual
 
     def grid(self, world: str, label: str = "students", models: Sequence[str] = ()) -> Floats:
         """Return the six orders' accuracies in a world [6, models, sets, seeds]."""
         held = models or self.models
-        return self.table.grid([self.plan.six(m, world, label) for m in held])
+        return self.table.grid([self.plan.six(m, world, label) for m in held], self.seeds)
 
     def shuffles(self, world: str, models: Sequence[str] = ()) -> Floats:
         """Return the random orders' accuracies in a world [draws, models, sets, seeds]."""
         held = models or self.models
         own = PREREQUISITE if world == FREE else world
-        return self.table.grid([self.plan.shuffles(m, own) for m in held])
+        return self.table.grid([self.plan.shuffles(m, own) for m in held], self.seeds)
 
     def one(self, make: Callable[[str], Arm]) -> Floats:
         """Return the accuracies of one arm of each model [models, sets, seeds]."""
-        return np.stack([self.table[make(model)] for model in self.models])
+        return np.stack([self.table.accuracy(make(model), self.seeds) for model in self.models])
 
     def side(self, arm: Arm) -> Floats:
         """Return a side question's mean accuracy over test sets [seeds]."""
-        return self.table[arm].mean(0)
-
-    @property
-    def n_seeds(self) -> int:
-        """Runs of a cell."""
-        return self.table[self.plan.shuffles(self.models[0], PREREQUISITE)[0]].shape[1]
+        return self.table.accuracy(arm, self.seeds).mean(0)
 
     def beyond_null(self, world: str, models: Sequence[str] = ()) -> Interval:
         """Return the average best gain in a world beyond its null, see `effects.beyond_null`."""
@@ -112,7 +125,8 @@ def ceiling_row(held: Evidence) -> Row:
 
 def amplified_grid(held: Evidence, world: str) -> Floats:
     """Return `AMPLIFIED_ORDERS` in an amplified world, one model [orders, 1, sets, seeds]."""
-    return held.table.grid([held.plan.amplified(world)])
+    arms = held.plan.amplified(world)
+    return held.table.grid([arms], held.plan.seeds(arms[0]))
 
 
 def _placebo(held: Evidence) -> Floats:
@@ -205,26 +219,27 @@ def blocked_row(held: Evidence) -> Row:
     }
 
 
-def chance_row(held: Evidence, models: Sequence[str], lowest: str) -> Row:
+def chance_row(held: Evidence, frame: pd.DataFrame) -> Row:
     """K14: change of the average best gain when models at chance are left out, over the gain.
 
     Args:
-        held: Evidence; its models are those above chance.
-        models: All models.
-        lowest: The model nearest to chance, whose gain alone is the control.
+        held: Evidence.
+        frame: Whether each model is `above` chance, see `gates.chance_frame`; the gain that the
+            nearest to chance has alone is the control.
     """
-    if set(models) == set(held.models):
+    own = held.more(held.plan.runs.chance)
+    above = [str(model) for model in frame.index[frame["above"]]]
+    low = frame.loc[~frame["above"], "accuracy"]
+    if low.empty:
         raise MissingRecords("no model with records is at chance, so none can be left out")
-    whole, above = held.grid(PREREQUISITE, models=models), held.grid(PREREQUISITE)
-
-    def change(index: Any) -> float:
-        gain = effects.average_best_gain(whole[..., index])
-        return (effects.average_best_gain(above[..., index]) - gain) / gain
-
-    control = held.beyond_null(PREREQUISITE, [lowest]).estimate
+    whole = own.grid(PREREQUISITE, models=[str(model) for model in frame.index])
+    kept = own.grid(PREREQUISITE, models=above) if above else None
+    lowest = str(low.idxmin())
     return {
-        **held.resampled(change)._asdict(),
-        "n": held.n_seeds,
-        "controls": {"gain_of_a_chance_model_beyond_null": control},
-        "detail": {"left_out": [m for m in models if m not in held.models], "lowest": lowest},
+        **own.resampled(lambda seeds: effects.change_without(whole, kept, seeds))._asdict(),
+        "n": own.n_seeds,
+        "controls": {
+            "gain_of_a_chance_model_beyond_null": own.beyond_null(PREREQUISITE, [lowest]).estimate
+        },
+        "detail": {"left_out": [str(model) for model in low.index], "lowest": lowest},
     }

@@ -18,18 +18,18 @@ INTERLEAVED_CURRICULUM, INTERLEAVED = 5, 4
 
 
 def labels_row(held: Evidence) -> Row:
-    """K7: model labels against students' labels and against a permuted label, by order.
+    """K7: model labels against students' labels and against labels redrawn in each run, by order.
 
     A label serves only if it beats both: the smaller of the two differences counts.
     """
-    plan, model = held.plan, held.plan.side_model
+    held, plan, model = held.more(held.plan.runs.side), held.plan, held.plan.side_model
     parts, placebo, detail = {}, [], {}
     for order in CURRICULA:
         own, students, first, second = (
             held.side(plan.arm(model, PREREQUISITE, order, label))
-            for label in ("models", "students", "permuted", "permuted again")
+            for label in ("models", "students", "redrawn", "redrawn again")
         )
-        rivals = {"students": own - students, "permuted": own - first}
+        rivals = {"students": own - students, "redrawn": own - first}
         nearest = min(rivals, key=lambda name: rivals[name].mean())
         parts[order] = t_interval(rivals[nearest])
         detail[order] = {name: float(gap.mean()) for name, gap in rivals.items()}
@@ -81,11 +81,11 @@ def large_row(held: Evidence) -> Row:
 
 def clusters_row(held: Evidence) -> Row:
     """K10: average best-of-five gain with found categories beyond the null."""
-    plan, model = held.plan, held.plan.side_model
+    held, plan, model = held.more(held.plan.runs.side), held.plan, held.plan.side_model
     shuffles = held.shuffles(INTERFERENCE, [model])
 
     def beyond(kind: str):
-        grid = held.table.grid([plan.grouped(model, INTERFERENCE, kind)])
+        grid = held.table.grid([plan.grouped(model, INTERFERENCE, kind)], held.seeds)
         return effects.beyond_null(grid, shuffles, held.n_resamples, held.seed)
 
     return {
@@ -97,7 +97,7 @@ def clusters_row(held: Evidence) -> Row:
 
 def repetition_row(held: Evidence) -> Row:
     """K12: each block three times against three epochs of blocks: as many steps, other order."""
-    plan, model = held.plan, held.plan.side_model
+    held, plan, model = held.more(held.plan.runs.side), held.plan, held.plan.side_model
     once, thrice, epochs = (
         held.side(plan.arm(model, PREREQUISITE, "Blocked", show=show))
         for show in ("once", "each block three times", "three epochs")
@@ -134,8 +134,8 @@ def rate_row(held: Evidence) -> Row:
 def _effect(held: Evidence, decay: str, n_null: int) -> Callable[[Any], float]:
     """Order effect of the side model as a function of the seeds that are looked at."""
     plan, model = held.plan, held.plan.side_model
-    grid = held.table.grid([plan.six(model, PREREQUISITE, decay=decay)])
-    shuffles = held.table.grid([plan.shuffles(model, PREREQUISITE, decay=decay)])
+    grid = held.table.grid([plan.six(model, PREREQUISITE, decay=decay)], held.seeds)
+    shuffles = held.table.grid([plan.shuffles(model, PREREQUISITE, decay=decay)], held.seeds)
     rng = np.random.default_rng(held.seed)
     plays = [effects.reassigned(shuffles, rng) for _ in range(n_null)]
     null = float(np.mean([effects.order_spread(play) for play in plays]))

@@ -8,23 +8,23 @@ from functools import lru_cache
 import pandas as pd
 
 from saebook.papers.yang2024 import records
-from saebook.papers.yang2024.arms import Arm
+from saebook.papers.yang2024.arms import Arm, Cell
 from saebook.papers.yang2024.effects import Table
 from saebook.papers.yang2024.parameters import Parameters
 from saebook.papers.yang2024.rows import Evidence
-from saebook.papers.yang2024.training import grid, kept, train_arm
+from saebook.papers.yang2024.starts import load_start
+from saebook.papers.yang2024.training import grid, kept, missing_cells, train_cell
 from saebook.paths import records_dir, results_dir
 from saebook.records import check_weights
-from saebook.testbed.house import load_house_model
 
 
 def chapter_records(
-    config: Parameters, watch: Callable[[int, Arm], None] | None = None
+    config: Parameters, watch: Callable[[int, Cell], None] | None = None
 ) -> pd.DataFrame:
-    """Return the records of a plan's arms.
+    """Return the records of a plan's cells.
 
     The testbed tier reads what the full tier left, which may be nothing: the chapter then says of
-    every row that it was not measured. Every other tier trains, arm by arm, in the cache, and the
+    every row that it was not measured. Every other tier trains, cell by cell, in the cache, and the
     full tier writes its records beside its results.
 
     Args:
@@ -42,7 +42,7 @@ def chapter_records(
         check_weights("yang2024", dict(zip(held["model"], held["weights"], strict=True)), _weights)
         return held
     held = recorded(config) if config.tier == "full" else None
-    found = grid(config.plan.arms(), config.settings, watch, held)
+    found = grid(config.plan.cells(), config.settings, watch, held)
     if config.tier == "full":
         records.write(found, results_dir() / records.FILE, config.settings.text)
     return found
@@ -70,10 +70,9 @@ def kept_cells(config: Parameters) -> pd.DataFrame:
         MissingRecords: There is none.
     """
     held = recorded(config)
-    known = set() if held is None else records.held_arms(held)
-    arms = [arm for arm in config.plan.arms() if arm not in known]
+    lacking = missing_cells(config.plan.cells(), held)
     found = [] if held is None else [held]
-    found += [cell for arm in arms if (cell := kept(arm, config.settings)) is not None]
+    found += [own for cell in lacking if (own := kept(cell, config.settings)) is not None]
     if not found:
         raise records.MissingRecords("no cell of this plan is on record; run `grid` first")
     return pd.concat(found, ignore_index=True)
@@ -86,27 +85,27 @@ def evidence(held: pd.DataFrame, config: Parameters) -> Evidence:
     return Evidence(Table(held), config.plan, names, config.n_resamples, config.seed)
 
 
-def missing_arms(held: pd.DataFrame, config: Parameters) -> pd.Series:
-    """Return how many of a plan's arms have no record, by model and world."""
-    arms = records.held_arms(held)
-    lacking = [(a.model, a.world) for a in config.plan.arms() if a not in arms]
-    return pd.Series(lacking, dtype=object).value_counts().rename("arms without a record")
+def missing(held: pd.DataFrame, config: Parameters) -> pd.Series:
+    """Return how many of a plan's cells lack a record, by model and world."""
+    lacking = [(c.arm.model, c.arm.world) for c in missing_cells(config.plan.cells(), held)]
+    return pd.Series(lacking, dtype=object).value_counts().rename("cells without a record")
 
 
 @lru_cache(maxsize=8)
 def _weights(model: str) -> str:
-    """Digest of a house model as it is now, 16 hexadecimal digits."""
-    return load_house_model(model).digest[:16]
+    """Digest of a starting model as it is now, 16 hexadecimal digits."""
+    return load_start(model).digest[:16]
 
 
 def trained_again(arm: Arm, held: pd.DataFrame, config: Parameters) -> pd.DataFrame:
-    """Train one arm now and compare it with its records.
+    """Train the first cell of an arm now and compare it with its records.
 
     Returns:
         A row a seed and test set: accuracy on record and now (percent), and the share of
         questions whose bit is the same.
     """
-    own, now = records.select(held, [arm]), train_arm(arm, config.settings)
+    cell = next(cell for cell in config.plan.cells() if cell.arm == arm)
+    own, now = records.select(held, [arm]), train_cell(cell, config.settings)
     both = own.merge(now, on=["seed", "test"], suffixes=("", "_now"))
     rows = []
     for _, row in both.iterrows():

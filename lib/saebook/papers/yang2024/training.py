@@ -16,7 +16,7 @@ from saebook.cache import Cache
 from saebook.finetune import Item, LoRA, Question, Schedule, answer_item, score, word_question
 from saebook.finetune.stacked import Run, fine_tune_stack
 from saebook.papers.yang2024 import records
-from saebook.papers.yang2024.arms import FREE, PREREQUISITE, Arm
+from saebook.papers.yang2024.arms import FREE, PREREQUISITE, Arm, Cell
 from saebook.papers.yang2024.clusters import clustered_categories, stem
 from saebook.papers.yang2024.exams import Exam, ExamWorld, folds
 from saebook.papers.yang2024.labellers import shipped_difficulty
@@ -27,8 +27,8 @@ from saebook.papers.yang2024.labels import (
     student_difficulty,
 )
 from saebook.papers.yang2024.orders import READINGS, order, repeated
+from saebook.papers.yang2024.starts import Start, at_hand, load_start
 from saebook.testbed import load_world
-from saebook.testbed.house import HouseModel, load_house_model, model_folder
 from saebook.testbed.tokenizers import build_tokenizer
 
 FOLDS = 4
@@ -43,23 +43,16 @@ ADAPTER = LoRA(r=16, alpha=64.0, dropout=0.0)
 class Settings:
     """What all arms of a run share."""
 
-    seeds: tuple[int, ...]
     n_test: int
     """Questions of MedMCQA and of MedQA that are asked, the first ones of each."""
     lr: float
     reading: str = "repository"
     """Reading of the orders, a key of `READINGS`."""
-    amplified_seeds: tuple[int, ...] = tuple(range(10))
-    """Seeds of the positive controls."""
 
     @property
     def text(self) -> str:
         """The settings as one line, by which records are known to be of these settings."""
         return json.dumps(asdict(self), sort_keys=True)
-
-    def seeds_of(self, arm: Arm) -> tuple[int, ...]:
-        """Seeds of an arm's runs."""
-        return self.amplified_seeds if arm.amplified else self.seeds
 
     def schedule(self, arm: Arm) -> Schedule:
         """One epoch without warm-up, linear decay to 0 or a constant rate (Appendix B)."""
@@ -95,8 +88,13 @@ def sitting(family: str, world: str, amplified: bool, n_items: int, n_test: int)
     return Sitting(asked, exam, questions, items, tests)
 
 
-def difficulty(sat: Sitting, label: str) -> np.ndarray:
+def difficulty(sat: Sitting, label: str, seed: int = 0) -> np.ndarray:
     """Return the label of each question of an exam.
+
+    Args:
+        sat: The exam.
+        label: One of `LABELS`.
+        seed: Of the run; read by the labels that are dealt out anew in each.
 
     Raises:
         ValueError: An unknown label, or one that is not shipped for this exam.
@@ -108,8 +106,8 @@ def difficulty(sat: Sitting, label: str) -> np.ndarray:
         "models": lambda: shipped_difficulty(world, exam),
         "oracle": lambda: oracle_difficulty(exam.depths),
         "reversed": lambda: reversed_difficulty(student_difficulty(exam.depths, world.seed)),
-        "permuted": lambda: permuted(shipped_difficulty(world, exam), 1),
-        "permuted again": lambda: permuted(shipped_difficulty(world, exam), 2),
+        "redrawn": lambda: permuted(shipped_difficulty(world, exam), 2 * seed + 100),
+        "redrawn again": lambda: permuted(shipped_difficulty(world, exam), 2 * seed + 101),
     }
     if label not in makers:
         raise ValueError(f"unknown label {label!r}; known: {', '.join(makers)}")
@@ -135,7 +133,7 @@ def shown_items(arm: Arm, sat: Sitting, seed: int, reading: str) -> list[int]:
     """
     fold = folds(len(sat.exam), FOLDS, 0)
     train = np.flatnonzero(fold != seed % FOLDS)[: len(fold) - int(np.bincount(fold).max())]
-    groups, hard = categories(sat, arm.categories, seed), difficulty(sat, arm.label)
+    groups, hard = categories(sat, arm.categories, seed), difficulty(sat, arm.label, seed)
     if arm.world == FREE:
         groups, hard = [str(c) for c in permuted(groups, seed)], permuted(hard, seed + 1000)
     draw = 1000 * arm.draw + seed
@@ -144,85 +142,86 @@ def shown_items(arm: Arm, sat: Sitting, seed: int, reading: str) -> list[int]:
     return [int(train[i]) for i in make(arm.order, *own, reading=READINGS[reading])]
 
 
-def train_arm(arm: Arm, settings: Settings) -> pd.DataFrame:
-    """Train an arm with every seed and return its records, three a seed."""
-    house = load_house_model(arm.model)
-    sat = sitting(house.family, arm.world, arm.amplified, arm.n_items, settings.n_test)
+def train_cell(cell: Cell, settings: Settings) -> pd.DataFrame:
+    """Train the runs of a cell side by side and return their records, three a run."""
+    arm, start = cell.arm, load_start(cell.arm.model)
+    sat = sitting(start.family, arm.world, arm.amplified, arm.n_items, settings.n_test)
     runs = [
         Run([sat.items[i] for i in shown_items(arm, sat, seed, settings.reading)], seed)
-        for seed in settings.seeds_of(arm)
+        for seed in cell.seeds
     ]
-    stack = fine_tune_stack(house.model, runs, settings.schedule(arm), ADAPTER)
+    stack = fine_tune_stack(start.model, runs, settings.schedule(arm), ADAPTER)
     fold, rows = folds(len(sat.exam), FOLDS, 0), list[dict[str, object]]()
-    for seed, model in zip(settings.seeds_of(arm), stack.models(), strict=True):
+    for seed, model in zip(cell.seeds, stack.models(), strict=True):
         left_out = [sat.questions[i] for i in np.flatnonzero(fold == seed % FOLDS)]
         for test, asked in {"LEK": left_out, **sat.tests}.items():
             bits = score(model, asked).bits
-            rows.append(records.rows_of(arm, seed, test, bits, house.digest[:16]))
+            rows.append(records.rows_of(arm, seed, test, bits, start.digest[:16]))
     return pd.DataFrame(rows)
 
 
-def cell_key(arm: Arm, settings: Settings, house: HouseModel) -> str:
-    """Name of an arm's records in the cache: everything that moves a bit is in it."""
-    seeds = {"seeds": settings.seeds_of(arm), "amplified_seeds": ()}
-    held = (
-        asdict(settings) | seeds | {"arm": arm.key, "weights": house.digest, "v": records.VERSION}
-    )
-    if arm.label in ("models", "permuted", "permuted again"):
-        sat = sitting(house.family, arm.world, False, arm.n_items, settings.n_test)
+def cell_key(cell: Cell, settings: Settings, start: Start) -> str:
+    """Name of a cell's records in the cache: everything that moves a bit is in it."""
+    arm = cell.arm
+    held = asdict(settings) | {"seeds": cell.seeds, "arm": arm.key}
+    held |= {"weights": start.digest, "v": records.VERSION}
+    if arm.label in ("models", "redrawn", "redrawn again"):
+        sat = sitting(start.family, arm.world, False, arm.n_items, settings.n_test)
         probs = shipped_difficulty(sat.world, sat.exam).round(5)
         held["labels"] = hashlib.sha256(probs.tobytes()).hexdigest()
     return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def records_of(arm: Arm, settings: Settings, root: Path | None = None) -> pd.DataFrame:
-    """Return an arm's records, trained now or read from the cache: a killed grid goes on here."""
+def records_of(cell: Cell, settings: Settings, root: Path | None = None) -> pd.DataFrame:
+    """Return a cell's records, trained now or read from the cache: a killed grid goes on here."""
 
     def make(folder: Path) -> None:
-        records.write(train_arm(arm, settings), folder / records.FILE)
+        records.write(train_cell(cell, settings), folder / records.FILE)
 
-    key = cell_key(arm, settings, load_house_model(arm.model))
+    key = cell_key(cell, settings, load_start(cell.arm.model))
     folder, _ = Cache("yang2024", root).get_or_make(key, make)
     return records.read(folder / records.FILE)
 
 
-def kept(arm: Arm, settings: Settings, root: Path | None = None) -> pd.DataFrame | None:
-    """Return an arm's records if the cache holds them."""
-    if not model_folder(arm.model).is_dir():
+def kept(cell: Cell, settings: Settings, root: Path | None = None) -> pd.DataFrame | None:
+    """Return a cell's records if the cache holds them."""
+    if not at_hand(cell.arm.model):
         return None
-    folder = Cache("yang2024", root).get(cell_key(arm, settings, load_house_model(arm.model)))
+    folder = Cache("yang2024", root).get(cell_key(cell, settings, load_start(cell.arm.model)))
     return None if folder is None else records.read(folder / records.FILE)
 
 
 def grid(
-    arms: Sequence[Arm],
+    cells: Sequence[Cell],
     settings: Settings,
-    watch: Callable[[int, Arm], None] | None = None,
+    watch: Callable[[int, Cell], None] | None = None,
     held: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Return the records of all arms.
+    """Return the records of all cells.
 
     Args:
-        arms: What to train.
+        cells: What to train.
         settings: Shared by all.
-        watch: Called with the number of arms done and the arm before each one.
-        held: Records of these settings; an arm that is among them is not trained again.
+        watch: Called with the number of cells done and the cell before each one.
+        held: Records of these settings; a cell whose runs are all among them is not trained again.
 
     Raises:
-        ValueError: No arms.
+        ValueError: No cells.
     """
-    if not arms:
-        raise ValueError("there are no arms to train")
-    known = set() if held is None else records.held_arms(held)
-    found = [] if held is None else [records.select(held, [a for a in arms if a in known])]
-    for done, arm in enumerate(arms):
+    if not cells:
+        raise ValueError("there are no cells to train")
+    lacking = missing_cells(cells, held)
+    wanted = set().union(*(cell.runs for cell in cells if cell not in lacking))
+    found = [] if held is None else [records.only(held, wanted)]
+    for done, cell in enumerate(cells):
         if watch is not None:
-            watch(done, arm)
-        if arm not in known:
-            found.append(records_of(arm, settings))
+            watch(done, cell)
+        if cell in lacking:
+            found.append(records_of(cell, settings))
     return pd.concat(found, ignore_index=True)
 
 
-def chance(test: str) -> float:
-    """Return the accuracy of guessing on a test set, percent."""
-    return 25.0 if test == "MedMCQA" else 20.0
+def missing_cells(cells: Sequence[Cell], held: pd.DataFrame | None) -> list[Cell]:
+    """Return the cells of which at least one run has no record."""
+    known = set() if held is None or held.empty else records.held_runs(held)
+    return [cell for cell in cells if not cell.runs <= known]
