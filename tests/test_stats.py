@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -166,3 +167,36 @@ def test_holm_never_lowers_a_p_value_and_keeps_their_order(ps):
 def test_input_that_makes_no_sense_is_refused_by_name(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_bootstrap_of_sums_equals_one_that_draws_the_rows_themselves():
+    rng = np.random.default_rng(0)
+    units = pd.DataFrame({"loss": rng.normal(2, 1, 40), "n": rng.integers(5, 20, 40)})
+    found = stats.bootstrap_of_sums(units, lambda s: {"mean": s["loss"] / s["n"]}, seed=1)["mean"]
+    drawn = [units.sample(len(units), replace=True, random_state=i).sum() for i in range(2_000)]
+    low, high = np.quantile([d["loss"] / d["n"] for d in drawn], [0.025, 0.975])
+    assert found.estimate == pytest.approx(units["loss"].sum() / units["n"].sum())
+    assert (found.low, found.high) == pytest.approx((low, high), rel=0.05)
+
+
+def test_a_bootstrap_of_sums_keeps_columns_together_and_its_estimate_inside():
+    units = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [2.0, 4.0, 6.0]})
+    found = stats.bootstrap_of_sums(
+        units, lambda s: {"ratio": s["a"] / s["b"], "least": -(s["a"] ** 2)}, seed=0
+    )
+    assert found["ratio"] == pytest.approx((0.5, 0.5, 0.5))
+    assert found["least"].low <= found["least"].estimate <= found["least"].high
+    assert stats.column_sums(units)["b"] == pytest.approx([12.0])
+
+
+@pytest.mark.parametrize(
+    ("units", "level", "fault"),
+    [
+        (pd.DataFrame({"a": [1.0]}), 0.95, "1 unit; at least two"),
+        (pd.DataFrame({"a": [1.0, np.nan]}), 0.95, "1 values to be summed are not finite"),
+        (pd.DataFrame({"a": [1.0, 2.0]}), 1.0, "level 1.0 is not between"),
+    ],
+)
+def test_a_bootstrap_of_sums_refuses_what_it_cannot_resample(units, level, fault):
+    with pytest.raises(ValueError, match=fault):
+        stats.bootstrap_of_sums(units, lambda s: {"a": s["a"]}, seed=0, level=level)

@@ -12,6 +12,7 @@ import pytest
 
 from saebook.claims import load_ledger
 from saebook.hub import HubError
+from saebook.hub.entries import any_entry
 from saebook.hub.named import named_entries
 from saebook.hub.rehearsal.chapters import CUT, named_in
 from saebook.hub.rehearsal.hub import publish_all, rehearsal
@@ -89,6 +90,16 @@ def test_names_are_sorted_by_kind_in_the_order_given_and_unknown_ones_refused():
     assert held.names == (("gemma-2-2b", "mistral-7b"), ("gemma-scope-2b-l14-16k",), ("pile",))
     with pytest.raises(HubError, match="holds gemma-9, which the catalogue does not"):
         named_entries("gemma-9 pile")
+
+
+def test_a_name_with_a_star_stands_for_every_layer_at_one_commit_and_in_one_repository():
+    held = named_entries("pile llama-scope-l*r-8x@abc").saes
+    assert held == tuple((f"llama-scope-l{i}r-8x", "abc") for i in range(32))
+    assert any_entry("llama-scope-l*r-32x").repo == "fnlp/Llama3_1-8B-Base-LXR-32x"
+    with pytest.raises(HubError, match="matches entries of google/gemma-scope-2b-pt-res, google"):
+        named_entries("gemma-scope-*")
+    with pytest.raises(HubError, match=r"holds llama-scope-\*y, which"):
+        named_entries("pile llama-scope-*y")
 
 
 def test_a_tier_file_that_is_missing_or_names_nothing_is_refused(tmp_path):

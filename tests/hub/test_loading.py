@@ -48,7 +48,7 @@ def test_a_published_model_comes_by_its_catalogue_name(hub, name):
     assert subject.n_layers == entry.n_layers
     assert next(subject.model.parameters()).dtype == torch.float32
     assert (subject.tokenizer.chat_template is not None) == entry.chat
-    assert len(ordinary_text(subject, entry.n_layers - 1)) > 100
+    assert len(ordinary_text(subject, [entry.n_layers - 1])[entry.n_layers - 1]) > 100
 
 
 def test_a_stand_in_has_the_file_names_and_keys_of_the_published_models(hub):
@@ -70,7 +70,7 @@ def test_a_published_sae_comes_through_sae_lens_and_keeps_its_l0(hub, name):
     subject = load_published(entry.subject, commit(hub, model))
     loaded = load_sae(name, commit(hub, entry))
     check_against(loaded, subject)
-    acts = ordinary_text(subject, entry.layer)
+    acts = ordinary_text(subject, [entry.layer])[entry.layer]
     found = check_l0(loaded, acts)
     assert found == pytest.approx(entry.l0 or 50, rel=0.1)
     assert loaded.scale == "rehearsal"
@@ -82,7 +82,7 @@ def test_a_wrong_input_scale_shows_in_the_l0(hub):
     entry = published_sae("llama-scope-l15r-8x")
     subject = load_published(entry.subject, commit(hub, subject_entry(entry.subject)))
     loaded = load_sae(entry.name, commit(hub, entry))
-    acts = ordinary_text(subject, entry.layer)
+    acts = ordinary_text(subject, [entry.layer])[entry.layer]
     loaded.sae.fold_activation_norm_scaling_factor(5.9)  # folded once more, as by an old loader
     with pytest.raises(HubError, match=r"has an L0 of \d+\.\d on the calibration batch where 50"):
         check_l0(loaded, acts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 from typing import Any, TypeVar
@@ -46,13 +47,31 @@ def data_set(name: str) -> DataEntry:
 def any_entry(name: str) -> SubjectEntry | SAEEntry | DataEntry:
     """A model, SAE or data set by its name in the catalogue.
 
+    Args:
+        name: One with `*` stands for the first of those it matches; see `matching_names`.
+
     Raises:
         HubError: The catalogue has nothing of that name.
     """
     for part in (subjects(), saes(), data_sets()):
-        if name in part:
-            return part[name]
+        for one in matching_names(name, part):
+            return part[one]
     raise HubError(f"the catalogue has no {name!r}; `python -m saebook.hub list` shows all")
+
+
+def matching_names(name: str, part: Mapping[str, E]) -> list[str]:
+    """Names of a part of the catalogue that are `name`, or that it matches where it holds `*`.
+
+    `llama-scope-l*r-8x` stands for the SAEs of all layers, in the catalogue's order.
+
+    Raises:
+        HubError: What it matches lies in several repositories, so that no one commit names it.
+    """
+    found = [held for held in part if held == name or ("*" in name and fnmatchcase(held, name))]
+    repos = sorted({part[held].repo for held in found})
+    if len(repos) > 1:
+        raise HubError(f"{name} matches entries of {', '.join(repos)}; write one name for each")
+    return found
 
 
 @cache

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from saebook.hub import entries
+from saebook.hub.entries import matching_names
 from saebook.hub.errors import HubError
 from saebook.parameters import named_commits
 
@@ -33,17 +37,23 @@ def named_entries(hub_names: str) -> NamedEntries:
     """Sort the names in `hub_names` into models, SAEs and data sets of the catalogue.
 
     Args:
-        hub_names: `name` or `name@commit`, spaces between.
+        hub_names: `name` or `name@commit`, spaces between; a name with `*` stands for all entries
+            of one repository that it matches.
 
     Raises:
-        HubError: A name is in no part of the catalogue.
+        HubError: A name is in no part of the catalogue, or a pattern spans repositories.
     """
     parts = (entries.subjects(), entries.saes(), entries.data_sets())
     given = named_commits(hub_names)
-    unknown = [name for name, _ in given if not any(name in part for part in parts)]
+    unknown = [name for name, _ in given if not any(map(partial(matching_names, name), parts))]
     if unknown:
         raise HubError(
             f"hub_names holds {', '.join(unknown)}, which the catalogue does not; "
             "`python -m saebook.hub list` shows all"
         )
-    return NamedEntries(*(tuple(n for n in given if n[0] in part) for part in parts))
+    return NamedEntries(*(tuple(_in_part(given, part)) for part in parts))
+
+
+def _in_part(given: Sequence[Named], part: Mapping[str, Any]) -> Iterator[Named]:
+    for name, commit in given:
+        yield from ((held, commit) for held in matching_names(name, part))

@@ -1,5 +1,6 @@
 """Measures of an SAE: what it rebuilds, what it does to the model, what its latents stand for."""
 
+from saebook.reconstruction.by_token import rebuilt, token_errors
 from saebook.reconstruction.concepts import (
     best_direction_f1_by_concept,
     best_latent_f1_by_concept,
@@ -61,7 +62,9 @@ __all__ = [
     "nll_by_text",
     "nmse_uncentered",
     "published_explained_variances",
+    "rebuilt",
     "reconstruct",
     "replace_by_mean",
     "share_recovered",
+    "token_errors",
 ]

@@ -63,8 +63,7 @@ def nll_by_text(
     parts = []
     for batch in batches:
         used = chosen(batch) & batch.mask
-        logprobs = _logits(subject, batch, used, layer, replace)[:, :-1].log_softmax(-1)
-        nats = -logprobs.gather(-1, batch.ids[:, 1:, None]).squeeze(-1).double()
+        nats = _next_token_nats(subject, batch, used, layer, replace)
         predicted = used[:, 1:] & _follows(batch)
         parts.append(
             pd.DataFrame(
@@ -88,13 +87,14 @@ def _follows(batch: TokenBatch) -> Tensor:
     return batch.segment[:, 1:] == batch.segment[:, :-1]
 
 
-def _logits(
+def _next_token_nats(
     subject: Subject,
     batch: TokenBatch,
     where: Tensor,
     layer: int | None,
     replace: Replace | None,
 ) -> Tensor:
+    """Negative log-likelihood of every token but the first, float64 [batch, context - 1]."""
     inputs = model_inputs(subject, batch.ids, batch.mask, batch.segment)
     block = None if layer is None else subject.traced_block(layer)
     where = where.to(subject.device)
@@ -103,7 +103,10 @@ def _logits(
             output = block.output
             block.output = with_block_tensor(output, _edited(block_tensor(output), where, replace))
         logits = subject.traced.output.logits.save()
-    return logits.float().cpu()
+    # On the model's device: a published vocabulary is too large to be normalised elsewhere.
+    logprobs = logits[:, :-1].float().log_softmax(-1)
+    ids = batch.ids[:, 1:, None].to(logprobs.device)
+    return -logprobs.gather(-1, ids).squeeze(-1).cpu().double()
 
 
 def _edited(resid: Tensor, where: Tensor, replace: Replace | None) -> Tensor:

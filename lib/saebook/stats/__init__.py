@@ -17,12 +17,15 @@ from saebook.stats.intervals import (
     t_interval,
 )
 from saebook.stats.permutation import Tested, holm, permutation_p
+from saebook.stats.sums import bootstrap_of_sums, column_sums
 
 __all__ = [
     "Interval",
     "Tested",
     "bootstrap_interval",
+    "bootstrap_of_sums",
     "cluster_bootstrap",
+    "column_sums",
     "correlation_test",
     "holm",
     "kendall_tau_a",

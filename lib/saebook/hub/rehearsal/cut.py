@@ -13,6 +13,8 @@ GEMMA_D_MODEL = 64
 """Gemma 2 states its heads' width apart from the model's, so both can be small."""
 MOST_LATENTS = 16_384
 """Widths up to this are kept: the chapter on steering vectors asks for latents by their ids."""
+LLAMA_SCOPE_SHARE = 32
+"""Llama Scope's widths are divided by this: one of the two stays four times the other."""
 N_ROWS = 40
 """Rows of a data set's split."""
 
@@ -36,7 +38,8 @@ def cut_sae(entry: SAEEntry, d_in: int) -> SAEEntry:
         entry: As published.
         d_in: Width of the stand-in of its model.
     """
-    return entry.model_copy(update={"d_in": d_in, "d_sae": min(entry.d_sae, MOST_LATENTS)})
+    divided = entry.d_sae // (LLAMA_SCOPE_SHARE if entry.format == "llama_scope" else 1)
+    return entry.model_copy(update={"d_in": d_in, "d_sae": min(divided, MOST_LATENTS)})
 
 
 def differences(entry: E, stand_in: E) -> dict[str, tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,9 +49,10 @@ def publish_all(
         here = [entry for entry in wanted if entry.repo == repo]
 
         def write(folder: Path, entries: list = here) -> None:
+            layers = sorted({entry.layer for entry in entries})
+            acts = calibration(store, entries[0].subject, layers)
             for entry in entries:
-                acts = calibration(store, entry.subject, entry.layer)
-                write_sae(entry, folder, acts, (plans or {}).get(entry.name))
+                write_sae(entry, folder, acts[entry.layer], (plans or {}).get(entry.name))
 
         store.publish(repo, write, gated=here[0].gated)
     for name in data:
@@ -59,19 +60,20 @@ def publish_all(
         store.publish(held.repo, lambda f, e=held: write_data(e, f), held.kind, held.gated)
 
 
-def calibration(store: Store, subject: str, layer: int) -> torch.Tensor:
-    """Activations [n, d_model] of a published stand-in on ordinary text, BOS left out."""
+def calibration(store: Store, subject: str, layers: Sequence[int]) -> dict[int, torch.Tensor]:
+    """Activations [n, d_model] by layer of a published stand-in on ordinary text, BOS left out."""
     entry = subject_entry(subject)
     folder = store.root / "models" / entry.repo / store.commit(entry.repo)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    return ordinary_text(Subject.from_model(model, tokenizer_of(entry), name=entry.repo), layer)
+    return ordinary_text(Subject.from_model(model, tokenizer_of(entry), name=entry.repo), layers)
 
 
-def ordinary_text(subject: Subject, layer: int) -> torch.Tensor:
+def ordinary_text(subject: Subject, layers: Sequence[int]) -> dict[int, torch.Tensor]:
     """Activations [n, d_model] of a stand-in on a few of the testbed's texts, BOS left out."""
     texts = [text.text for text in load_world().sample("encyclopaedia", N_TEXTS, seed=7)]
-    read = capture(subject, texts, [layer], positions="all")
-    return read[layer][torch.tensor((read.index["token_id"] != subject.bos_id).to_numpy())]
+    read = capture(subject, texts, layers, positions="all")
+    kept = torch.tensor((read.index["token_id"] != subject.bos_id).to_numpy())
+    return {layer: acts[kept] for layer, acts in read.items()}
 
 
 @contextmanager
