@@ -164,19 +164,19 @@ def _found(held: Test, record: Record) -> Iterator[str]:
 
 def _found_before(record: Record) -> Iterator[str]:
     """What was found by a rule that has changed since: its parts and controls may have others."""
-    cells = [f"{plain(name)} {interval(m)}".strip() for name, m in _numbers(record.quantity())]
+    cells = [f"{plain(name)} {interval(m)}".strip() for name, m in numbers(record.quantity())]
     yield f"- found under the rule as it was: {'; '.join(cells[:MOST_CELLS])}{_unit(record.unit)}\n"
     for name, value in record.controls.items():
         yield f"- control {plain(name)}: {number(value)}\n"
 
 
-def _numbers(quantity: Quantity, name: str = "") -> Iterator[tuple[str, Measured]]:
+def numbers(quantity: Quantity, name: str = "") -> Iterator[tuple[str, Measured]]:
     """Every measured number with its dotted name."""
     if isinstance(quantity, Measured):
         yield name, quantity
         return
     for key, inner in quantity.items():
-        yield from _numbers(inner, f"{name}.{key}" if name else key)
+        yield from numbers(inner, f"{name}.{key}" if name else key)
 
 
 def _passing(held: Test, record: Record) -> str:

@@ -19,6 +19,7 @@ from saebook.book.claims_pages import claims_page
 from saebook.book.config import read_yaml, staged_config
 from saebook.book.cost import catalogue_tables, cost_tables
 from saebook.book.errors import BookError
+from saebook.book.filling import filled
 from saebook.book.footer import now
 from saebook.book.forest import alt_text, bars, draw
 from saebook.book.open_rows import inconclusive_lists, unanswered_lists
@@ -70,22 +71,25 @@ def stage(project: Project) -> None:
 def contents(project: Project, address: Address | None) -> dict[str, bytes]:
     """Name and content of every staged file but the notebooks."""
     config = staged_config(read_yaml(project.root / "_config.yml"), address)
-    files = dict(_committed(project.root))
+    papers = load_papers(project)
+    files = dict(_committed(project.root, papers))
     files["_config.yml"] = yaml.safe_dump(config, allow_unicode=True, sort_keys=False).encode()
     files["_toc.yml"] = (project.root / "_toc.yml").read_bytes()
-    papers = load_papers(project)
     files |= {name: text.encode() for name, text in generated(project, papers, address).items()}
     if found := bars(answer for paper in papers for answer in paper.answers()):
         files["book/_generated/forest.svg"] = draw(found)
     return files
 
 
-def _committed(root: Path) -> Iterator[tuple[str, bytes]]:
-    """The pages, styles and references under book/, as they are."""
-    book = root / "book"
+def _committed(root: Path, papers: list[PaperAnswers]) -> Iterator[tuple[str, bytes]]:
+    """The pages, styles and references under book/, with what pages ask of the results."""
+    book, by_slug = root / "book", {paper.slug: paper for paper in papers}
     without = frozenset(book / name for name in _NOT_PAGES)
     for path in source_files(book, without):
-        yield path.relative_to(root).as_posix(), path.read_bytes()
+        name, data = path.relative_to(root).as_posix(), path.read_bytes()
+        if path.suffix == ".md":
+            data = filled(data.decode("utf-8"), by_slug, name).encode()
+        yield name, data
 
 
 def generated(
