@@ -24,9 +24,7 @@ def papers() -> dict[str, PaperAnswers]:
     )
     results = Results.start("doe2020", "testbed", 0, {}, ledger=ledger)
     results.gate("sae_valid", True)
-    results.record(
-        "C1", "testbed", 0.7, low=0.6, high=0.8, n=40, unit="share", controls={"shuffled": 0.1}
-    )
+    results.record("C1", "testbed", 0.7, low=0.6, high=0.8, n=40, controls={"shuffled": 0.1})
     ends = {"left": 1.0, "right": -2.0}
     results.record("C3", "testbed", ends, low=ends, high=ends, n=40, controls={"null": 0.0})
     return {"doe2020": PaperAnswers(ledger, {"testbed": results})}
@@ -35,7 +33,7 @@ def papers() -> dict[str, PaperAnswers]:
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ("[[doe2020:C1 testbed number]]", "0.7 \\[0.6, 0.8\\] share"),
+        ("[[doe2020:C1 testbed number]]", "0.7 \\[0.6, 0.8\\]"),
         ("[[doe2020:C3 testbed number right]]", "−2"),
         ("[[doe2020:C1 testbed control shuffled]]", "0.1"),
         ("[[doe2020:C2 testbed number]]", "–"),

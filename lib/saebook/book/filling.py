@@ -4,7 +4,7 @@
     A link to the row and its verdict. The build fails when the verdict has become another word,
     so that a sentence which leans on it is read again.
 `[[mayne2024:R5 testbed number]]`, `[[li2025:F1 testbed number topk]]`
-    What was measured, with its interval and unit; of several numbers the one named.
+    What was measured, with its interval; of several numbers the one named. The sentence has the unit.
 `[[zhang2026:C4 testbed control r_in_the_format_world]]`
     What a control gave.
 """
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from saebook.book.answers import Answer, PaperAnswers
 from saebook.book.claims_pages import interval, label_of, numbers
 from saebook.book.errors import BookError
-from saebook.book.markdown import badge, number, plain
+from saebook.book.markdown import badge, number
 
 _ASKED = re.compile(
     r"\[\[(?P<slug>[a-z]+\d{4}):(?P<claim>[A-Z]+\d+) (?P<block>audit|testbed|paper) "
@@ -67,9 +67,7 @@ def _verdict(answer: Answer, expected: str) -> str:
 def _number(answer: Answer, name: str) -> str:
     if answer.record is None:
         return _NONE
-    unit = answer.record.unit
-    found = interval(dict(numbers(answer.record.quantity()))[name])
-    return f"{found} {plain(unit)}" if unit else found
+    return interval(dict(numbers(answer.record.quantity()))[name])
 
 
 def _control(answer: Answer, name: str) -> str:
