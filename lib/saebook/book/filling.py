@@ -4,7 +4,7 @@
     A link to the row and its verdict. The build fails when the verdict has become another word,
     so that a sentence which leans on it is read again.
 `[[mayne2024:R5 testbed number]]`, `[[li2025:F1 testbed number topk]]`
-    What was measured, with its interval; of several numbers the one named. The sentence has the unit.
+    What was measured, with its interval and without its unit; of several numbers the one named.
 `[[zhang2026:C4 testbed control r_in_the_format_world]]`
     What a control gave.
 """
