@@ -50,14 +50,14 @@ def test_a_latent_that_hardly_fires_is_measured_against_the_weakest_activation()
     sae = _sae()
     sae.b_enc[7] = -1000.0
     quiet = Arm("steady", sae, text, {})
-    codes = quiet.codes
+    codes = quiet.sae.encode(quiet.text)
     assert not codes[:, 7].any()
     assert natural_end(quiet, 7) == pytest.approx(float(codes[codes > 0].min()))
 
 
 def test_an_ordinary_activation_is_within_the_range(arm):
     found = bias_latent(arm)
-    typical = float(arm.codes[:, found.latent].median())
+    typical = float(arm.sae.encode(arm.text)[:, found.latent].median())
     assert typical <= natural_end(arm, found.latent)
 
 

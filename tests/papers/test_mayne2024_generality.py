@@ -27,7 +27,7 @@ def arm() -> Arm:
 
 def _placed(cells: pd.DataFrame, spec, counted: bool = True) -> pd.DataFrame:
     place = dict(zip(grid.PLACE, grid.place(spec), strict=True))
-    return cells.assign(**place, **{"in grid": counted})
+    return cells.assign(**place, **{"in grid": counted, generality.VALID: True})
 
 
 def test_the_grid_varies_one_factor_at_a_time():
@@ -77,6 +77,21 @@ def test_the_share_leaves_the_control_model_out(arm):
     row = generality.generality_row(pd.concat([own, other, control]), CONFIG)
     assert row["estimate"] == 1 and row["n"] == 2
     assert row["controls"] == {"share_of_cells_at_mean0": 0.0}
+
+
+def test_cells_of_saes_that_fail_their_checks_are_shown_and_do_not_count(arm):
+    cells = generality.cells_of(arm, PASSES, CONFIG)
+    good, bad = (_placed(cells, sae_spec(CONFIG, name)) for name in ("llama-base", "qwen2-base"))
+    control = _placed(cells, sae_spec(CONFIG, CONFIG.mean0_model))
+    bad = bad.assign(**{generality.VALID: False, "all hold": False})
+    both = pd.concat([good, bad, control])
+    row = generality.generality_row(both, CONFIG)
+    assert row["estimate"] == 1 and row["n"] == 1
+    assert row["detail"]["cells_of_all_saes"] == 2 and row["detail"]["share_over_all_saes"] == 0.5
+    assert not generality.enough_valid(both, CONFIG)
+    many = pd.concat([good] * generality.ENOUGH + [bad, control])
+    assert generality.enough_valid(many, CONFIG)
+    assert generality.by_factor(both, "subject")[generality.VALID].tolist() == [1, 0, 1]
 
 
 def test_a_factor_s_table_holds_only_saes_that_differ_in_that_factor(arm):

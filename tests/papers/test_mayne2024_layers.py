@@ -10,8 +10,10 @@ import torch
 from saebook.papers.mayne2024 import layers, truth
 from saebook.papers.mayne2024.arms import Arm
 from saebook.papers.mayne2024.construction import build_construction
+from saebook.papers.mayne2024.effects import slopes
 from saebook.papers.mayne2024.parameters import Parameters
-from saebook.papers.mayne2024.steerability import RANDOM, VECTOR
+from saebook.papers.mayne2024.sources import WorldSource
+from saebook.papers.mayne2024.steerability import RANDOM, VECTOR, steer
 from saebook.papers.mayne2024.vectors import contrasts_by_layer
 from saebook.steering import SteeringVector, last_token_sweep, next_token_logprobs
 from saebook.subjects import Subject
@@ -72,17 +74,28 @@ def test_a_sweep_refuses_what_it_cannot_steer(house, world):
 
 
 def test_one_pass_reads_every_layer_as_single_readings_do(house, world):
-    read = contrasts_by_layer(house, world, "refusal", range(6), 4, 0)
+    read = contrasts_by_layer(house, WorldSource(world), "refusal", range(6), 4, 0)
     for layer in (0, 3, 5):
-        alone = contrasts_by_layer(house, world, "refusal", [layer], 4, 0)[layer]
+        alone = contrasts_by_layer(house, WorldSource(world), "refusal", [layer], 4, 0)[layer]
         assert torch.allclose(read[layer].vector, alone.vector, atol=1e-5)
 
 
 def test_every_layer_is_steered_by_vector_and_random_direction(house, world):
     config = Parameters(n_pairs=8, n_prompts=4)
-    frame = layers.steer_layers(house, world, ["refusal", "sycophancy"], config)
+    frame = layers.steer_layers(house, WorldSource(world), ["refusal", "sycophancy"], config)
     assert len(frame) == 2 * 6 * 2 * 4
     assert set(frame["vector"]) == {VECTOR, RANDOM}
+
+
+def test_the_slope_over_more_coefficients_is_the_least_squares_one(house, world):
+    source, coeffs = WorldSource(world), (-1.5, -0.5, 0.5, 1.5)
+    config = Parameters(n_pairs=8, n_prompts=4)
+    fitted = layers.steer_layers(house, source, ["refusal"], config, coeffs)
+    own = fitted[(fitted["vector"] == VECTOR) & (fitted["layer"] == 2)]["slope"]
+    vector = contrasts_by_layer(house, source, "refusal", [2], 8, 0)[2].vector
+    items = source.items(house, "refusal", "free", 4, 1)
+    slow = slopes(steer(house, items, {VECTOR: vector}, 2, coeffs)).loc[("refusal", "free", VECTOR)]
+    assert np.allclose(own, slow, atol=1e-4)
 
 
 def _slopes(best: int) -> pd.DataFrame:

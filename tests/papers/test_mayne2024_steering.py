@@ -11,6 +11,7 @@ from saebook.papers.mayne2024 import effects, gates, steerability
 from saebook.papers.mayne2024.construction import MadeUpSAE
 from saebook.papers.mayne2024.parameters import Parameters, even_grid
 from saebook.papers.mayne2024.saes import sae_specs
+from saebook.papers.mayne2024.sources import Items, WorldSource, next_token, one_token
 from saebook.papers.mayne2024.vectors import contrasts_by_layer, ordinary_activations
 from saebook.parameters import ParameterError
 from saebook.steering import SteeringVector, item_slopes, propensity_frame
@@ -34,35 +35,46 @@ def house(world) -> Subject:
 
 
 def test_pairs_are_read_at_the_letter_and_differ_only_there(house, world):
-    contrast = contrasts_by_layer(house, world, "refusal", [0], n_pairs=6, seed=0)[0]
+    contrast = contrasts_by_layer(house, WorldSource(world), "refusal", [0], n_pairs=6, seed=0)[0]
     assert contrast.positive.shape == (6, house.d_model)
     assert (contrast.differences.norm(dim=1) > 0).all()
-    again = contrasts_by_layer(house, world, "refusal", [0], n_pairs=6, seed=0)[0]
+    again = contrasts_by_layer(house, WorldSource(world), "refusal", [0], n_pairs=6, seed=0)[0]
     assert torch.equal(contrast.vector, again.vector)
 
 
 def test_too_little_ordinary_text_is_said(house, world):
-    texts = [t.text for t in world.sample("encyclopaedia", 2, 0)]
-    assert ordinary_activations(house, texts, 1, 20).shape == (20, house.d_model)
+    class Short(WorldSource):
+        def texts(self, n_tokens, seed):
+            return super().texts(1, seed)
+
+    assert ordinary_activations(house, Short(world), 1, 20, 0).shape == (20, house.d_model)
     with pytest.raises(ValueError, match="give more texts"):
-        ordinary_activations(house, texts, 1, 10_000)
+        ordinary_activations(house, Short(world), 1, 10_000, 0)
 
 
 def test_items_name_one_token_a_side(house, world):
-    letters = steerability.letter_items(house, world, "sycophancy", 5, 1)
+    letters = WorldSource(world).items(house, "sycophancy", "letter", 5, 1)
     for prompt, yes, no in zip(letters.prompts, letters.positive, letters.negative, strict=True):
         assert prompt.endswith("(")
         assert sorted(house.decode(ids) for ids in (yes, no)) == ["A", "B"]
-    free = steerability.free_items(house, world, "sycophancy", 5, 1)
+    free = WorldSource(world).items(house, "sycophancy", "free", 5, 1)
     words = {house.decode([i]) for i in free.positive[0]}
     assert words == set(world.pole_words("sycophancy")[0])
     with pytest.raises(ValueError, match="not one token"):
-        steerability._token(house, "two words")
+        one_token(house, "two words")
+    with pytest.raises(ValueError, match="unknown measure 'essay'"):
+        WorldSource(world).items(house, "sycophancy", "essay", 5, 1)
+
+
+def test_a_letter_that_joins_what_stands_before_it_is_refused(house):
+    assert house.decode([next_token(house, "answer : (", "A")]) == "A"
+    with pytest.raises(ValueError, match="no token of its own after"):
+        next_token(house, "answer : th", "A")
 
 
 @pytest.fixture(scope="module")
-def steered(house, world) -> tuple[pd.DataFrame, steerability.Items, torch.Tensor]:
-    items = steerability.letter_items(house, world, "refusal", 4, 1)
+def steered(house, world) -> tuple[pd.DataFrame, Items, torch.Tensor]:
+    items = WorldSource(world).items(house, "refusal", "letter", 4, 1)
     vector = torch.randn(house.d_model, generator=torch.Generator().manual_seed(3))
     vectors = {steerability.VECTOR: vector, "nothing": torch.zeros_like(vector)}
     frame = steerability.steer(house, items, vectors, layer=2, coeffs=(-1.0, 0.0, 1.0))

@@ -24,7 +24,10 @@ ROWS = 512
 
 @torch.no_grad()
 def last_token_sweep(
-    subject: Subject, prompts: Sequence[str], shifts: Mapping[int, Tensor]
+    subject: Subject,
+    prompts: Sequence[str],
+    shifts: Mapping[int, Tensor],
+    tokens: Sequence[int] | None = None,
 ) -> dict[int, Tensor]:
     """Return log p(next token | prompt) with each of many shifts added at the last prompt token.
 
@@ -35,9 +38,11 @@ def last_token_sweep(
         prompts: Texts; a BOS is put in front where the family has one.
         shifts: What is added to the output of a block, by layer, [n_shifts, d_model] each, the
             coefficient included.
+        tokens: Ids whose log-probabilities are kept, in this order; all of them by default, which
+            takes gigabytes with a vocabulary of 256,000.
 
     Returns:
-        By layer, float32 [n_prompts, n_shifts, vocabulary] on the CPU.
+        By layer, float32 [n_prompts, n_shifts, tokens] on the CPU.
 
     Raises:
         ValueError: no prompts, one of a single token or longer than the context, a layer out of
@@ -45,14 +50,16 @@ def last_token_sweep(
     """
     rows = encoded_prompts(subject, prompts)
     _check(subject, rows, shifts)
-    vocabulary = subject.model.config.vocab_size
-    result = {layer: torch.empty(len(rows), len(own), vocabulary) for layer, own in shifts.items()}
+    kept = range(subject.model.config.vocab_size) if tokens is None else tokens
+    columns = torch.tensor(list(kept), device=subject.device)
+    result = {layer: torch.empty(len(rows), len(own), len(kept)) for layer, own in shifts.items()}
     for part in equal_lengths(rows, max(1, ROWS // max(map(len, shifts.values())))):
         ids = torch.tensor([rows[i] for i in part], device=subject.device)
         prefix = DynamicCache()
         subject.model(input_ids=ids[:, :-1], past_key_values=prefix, use_cache=True)
         for layer, own in shifts.items():
-            result[layer][part] = _steered(subject, ids[:, -1:], prefix, layer, own)
+            swept = _steered(subject, ids[:, -1:], prefix, layer, own)
+            result[layer][part] = swept[..., columns].cpu()
     return result
 
 
@@ -90,4 +97,4 @@ def _steered(
         resid = block_tensor(output)
         block.output = with_block_tensor(output, resid + added.to(resid))
         logits = subject.traced.output.logits.save()
-    return logits[:, -1].float().log_softmax(-1).reshape(n, m, -1).cpu()
+    return logits[:, -1].float().log_softmax(-1).reshape(n, m, -1)

@@ -1,10 +1,9 @@
-"""One arm of the testbed: a house model, an SAE trained on it, its pairs and ordinary text."""
+"""One arm of a comparison: a model, an SAE of one of its layers, its pairs and ordinary text."""
 
 from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from saebook.papers.mayne2024.overlap import CLOSE, shared_top
 from saebook.papers.mayne2024.parameters import Parameters
+from saebook.papers.mayne2024.sources import Source
 from saebook.papers.mayne2024.vectors import (
     Contrast,
     capture_contrasts,
@@ -21,10 +21,7 @@ from saebook.papers.mayne2024.vectors import (
 )
 from saebook.stats import Interval
 from saebook.subjects import Subject
-from saebook.testbed import World
 
-REGISTERS = ("encyclopaedia", "problems")
-"""Ordinary text: what the SAEs are trained on, without behaviour documents."""
 KINDS = ("random vector", "shuffled labels")
 """Vectors that mean nothing: v's norm in a uniform direction; v from labels swapped at random."""
 RELIABLE = 0.8
@@ -61,7 +58,7 @@ class SparseCoder(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Arm:
-    """Everything measured on one house model, in tensors."""
+    """Everything measured on one model and layer, in tensors on the CPU."""
 
     name: str
     sae: SparseCoder
@@ -86,11 +83,6 @@ class Arm:
         """SAE(0), [d_sae]."""
         return self.sae.encode(torch.zeros(1, self.text.shape[1]))[0]
 
-    @cached_property
-    def codes(self) -> Tensor:
-        """SAE of ordinary activations, [n_tokens, d_sae]."""
-        return self.sae.encode(self.text)
-
     def encoded(self, vector: Tensor) -> Tensor:
         """SAE of one vector [d_model], [d_sae]."""
         return self.sae.encode(vector[None])[0]
@@ -105,17 +97,16 @@ class Arm:
         return sum(cosine >= RELIABLE for cosine in cosines)
 
 
-def measure_arm(subject: Subject, world: World, sae: SparseCoder, config: Parameters) -> Arm:
-    """Read ordinary text and all behaviours' pairs of one house model.
+def measure_arm(subject: Subject, source: Source, sae: SparseCoder, config: Parameters) -> Arm:
+    """Read a source's ordinary text and all behaviours' pairs at the parameters' layer.
 
     Raises:
         ValueError: A layer out of range, or too little text.
     """
-    n_texts = config.n_text_tokens // 40 + 8  # texts are longer than 80 tokens on average
-    samples = [world.sample(name, n_texts, config.seed + 1) for name in REGISTERS]
-    texts = [text.text for both in zip(*samples, strict=True) for text in both]
-    acts = ordinary_activations(subject, texts, config.layer, config.n_text_tokens)
-    contrasts = capture_contrasts(subject, world, config.layer, config.n_pairs, config.seed)
+    acts = ordinary_activations(
+        subject, source, config.layer, config.n_text_tokens, config.seed + 1
+    )
+    contrasts = capture_contrasts(subject, source, config.layer, config.n_pairs, config.seed)
     return Arm(subject.name, sae, acts, contrasts, config.layer)
 
 
@@ -125,18 +116,26 @@ def norm_cells(arm: Arm, draws: int, seed: int) -> dict[str, Interval]:
     return {name: norm_percentile(norms, c, draws, seed) for name, c in arm.contrasts.items()}
 
 
-def overlap_cells(arm: Arm, draws: int, seed: int) -> dict[str, Interval]:
-    """Top-five overlap of SAE(v) with SAE(0) at close values, by behaviour (R5).
+def overlap_cells(
+    arm: Arm, draws: int, seed: int, within: float | None = CLOSE
+) -> dict[str, Interval]:
+    """Top-five overlap of SAE(v) with SAE(0), by behaviour (R5).
 
     The interval holds the 2.5 and 97.5 % quantiles over vectors from resampled pairs.
+
+    Args:
+        arm: The model's arm.
+        draws: Bootstrap resamples of the pairs.
+        seed: Of the resamples.
+        within: Relative change that a shared latent may show, or None for any.
     """
-    return {name: _overlap(arm, c, draws, seed) for name, c in arm.contrasts.items()}
+    return {name: _overlap(arm, c, draws, seed, within) for name, c in arm.contrasts.items()}
 
 
-def _overlap(arm: Arm, contrast: Contrast, draws: int, seed: int) -> Interval:
+def _overlap(arm: Arm, contrast: Contrast, draws: int, seed: int, within: float | None) -> Interval:
     zero = arm.at_zero
-    own = int(shared_top(zero, arm.encoded(contrast.vector), within=CLOSE))
-    spread = shared_top(zero, arm.sae.encode(contrast.resampled(draws, seed)), within=CLOSE)
+    own = int(shared_top(zero, arm.encoded(contrast.vector), within=within))
+    spread = shared_top(zero, arm.sae.encode(contrast.resampled(draws, seed)), within=within)
     low, high = torch.quantile(spread.float(), torch.tensor([0.025, 0.975])).tolist()
     return Interval(float(own), min(low, own), max(high, own))
 

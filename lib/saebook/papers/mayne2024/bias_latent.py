@@ -12,6 +12,8 @@ from saebook.stats import Interval
 
 RARE = 0.999
 """Quantile of a latent's activation on ordinary text that counts as the end of its range."""
+CHUNK = 2_048
+"""Tokens encoded at once: with 65,536 latents their codes take half a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,15 @@ def text_projection(arm: Arm, found: BiasLatent) -> Interval:
     return Interval(mean, mean - reach, mean + reach)
 
 
+def text_cosine(arm: Arm, found: BiasLatent) -> float:
+    """Mean over ordinary tokens of the cosine with the latent's encoder direction.
+
+    Unlike `text_projection` it needs no bias as its unit.
+    """
+    direction = arm.sae.W_enc[:, found.latent]
+    return float((arm.text @ direction / (arm.norms * direction.norm())).mean())
+
+
 def vector_projections(arm: Arm, found: BiasLatent, draws: int, seed: int) -> dict[str, Interval]:
     """W_enc.v in units of the latent's bias, by behaviour, pairs resampled (R7)."""
     direction = arm.sae.W_enc[:, found.latent] / abs(found.bias)
@@ -76,9 +87,12 @@ def scaled_ratios(arm: Arm, found: BiasLatent, draws: int, seed: int) -> dict[st
 
 def natural_end(arm: Arm, latent: int) -> float:
     """99.9th percentile of a latent on ordinary text, at least the SAE's weakest activation."""
-    codes = arm.codes
-    own = float(codes[:, latent].quantile(RARE))
-    return max(own, float(codes[codes > 0].min()))
+    own, weakest = [], torch.inf
+    for part in arm.text.split(CHUNK):
+        codes = arm.sae.encode(part)
+        own.append(codes[:, latent])
+        weakest = min(weakest, float(codes.where(codes > 0, torch.inf).min()))
+    return max(float(torch.cat(own).quantile(RARE)), weakest)
 
 
 def _with_spread(own: Tensor, spread: Tensor) -> Interval:

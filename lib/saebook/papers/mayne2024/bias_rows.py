@@ -12,6 +12,7 @@ from saebook.papers.mayne2024.arms import KINDS, Arm, control_overlaps, overlap_
 from saebook.papers.mayne2024.bias_latent import (
     bias_latent,
     scaled_ratios,
+    text_cosine,
     text_projection,
     vector_projections,
 )
@@ -55,14 +56,19 @@ def projections_row(mean3: Arm, mean0: Arm, config: Parameters) -> Row:
     vectors = vector_projections(mean3, found, config.n_resamples, config.seed)
     lowest = min(vectors.values(), key=lambda interval: interval.estimate)
     parts = {"text": text, "vector": lowest}
-    bare = text_projection(mean0, bias_latent(mean0)).estimate
+    cosines = {
+        arm.name: text_cosine(arm, latent)
+        for arm, latent in ((mean3, found), (mean0, bias_latent(mean0)))
+    }
     return {
         **named(parts),
         "n": len(mean3.text),
-        "controls": {"text_projection_at_mean0": bare},
+        "controls": {"text_cosine_at_mean0_over_mean3": cosines[mean0.name] / cosines[mean3.name]},
         "detail": {
             "latent": found.latent,
             "bias": found.bias,
+            "text_cosine": cosines,
+            "text_projection_at_mean0": text_projection(mean0, bias_latent(mean0)).estimate,
             "by_behaviour": {name: i.estimate for name, i in vectors.items()},
         },
     }

@@ -23,6 +23,7 @@ from saebook.papers.mayne2024.layers import best_layer_row, layer_frame, steer_l
 from saebook.papers.mayne2024.parameters import Parameters
 from saebook.papers.mayne2024.rows import Row
 from saebook.papers.mayne2024.saes import sae_spec
+from saebook.papers.mayne2024.sources import WorldSource
 from saebook.papers.mayne2024.steerability import VECTOR, steer_all
 from saebook.subjects import load_subject
 from saebook.testbed import World
@@ -70,13 +71,13 @@ def measure_families(
 
 def measure_family(name: str, entry: HouseSAE, world: World, config: Parameters) -> Family:
     """Measure R9 to R13 on one model as the chapter does on its own."""
-    subject = load_subject(name)
-    arm = measure_arm(subject, world, entry.sae, config)
+    subject, source = load_subject(name), WorldSource(world)
+    arm = measure_arm(subject, source, entry.sae, config)
     signs = rows.all_signs(arm, config)
-    steered_frame = steer_all(subject, world, arm, config)
+    steered_frame = steer_all(subject, source, arm, config)
     moves = movements(steered_frame)
     steered = behaviours_steer(moves, config.measure)
-    slopes = steer_layers(subject, world, world.behaviours, config)
+    slopes = steer_layers(subject, source, source.behaviours, config)
     checks = sae_checks({name: entry}, {name: subject}, world, config.n_check_texts)
     held = (
         bool(checks["valid"].all()),

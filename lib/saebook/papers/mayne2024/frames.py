@@ -13,6 +13,10 @@ from saebook.papers.mayne2024.effects import slopes
 from saebook.papers.mayne2024.overlap import shared_top
 from saebook.papers.mayne2024.parameters import Parameters
 from saebook.papers.mayne2024.signs import LatentSigns
+from saebook.papers.mayne2024.vectors import Contrast
+
+STEPS = ("at the letter", "without the mean", "in one pair", "v")
+"""From an activation to a vector."""
 
 
 def norm_frame(arms: Sequence[Arm]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -24,6 +28,28 @@ def norm_frame(arms: Sequence[Arm]) -> tuple[pd.DataFrame, pd.DataFrame]:
         for name, contrast in arm.contrasts.items()
     ]
     return pd.concat(text), pd.DataFrame(vectors, columns=["model", "behaviour", "norm"])
+
+
+def shortening_frame(arms: Sequence[Arm]) -> pd.DataFrame:
+    """What shortens a vector, step by step: a row a model, norms that are medians over behaviours.
+
+    The steps are medians over prompts and pairs: an activation at the letter, the same without the
+    mean of ordinary text, the difference within one pair, and v, the mean of those differences.
+    Before them stands the norm below which one ordinary activation in a thousand lies.
+    """
+    rows = {arm.name: {"one in a thousand": float(arm.norms.quantile(0.001))} for arm in arms}
+    for arm in arms:
+        steps = torch.stack([_steps(c, arm.text.mean(0)) for c in arm.contrasts.values()])
+        medians = steps.quantile(0.5, dim=0).tolist()
+        rows[arm.name] |= dict(zip(STEPS, medians, strict=True))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
+def _steps(contrast: Contrast, mean: torch.Tensor) -> torch.Tensor:
+    """Norms of `STEPS` for one behaviour, [4]."""
+    at_letter = torch.cat([contrast.positive, contrast.negative])
+    parts = (at_letter, at_letter - mean, contrast.differences, contrast.vector[None])
+    return torch.stack([part.norm(dim=1).median() for part in parts])
 
 
 def zero_frame(arm: Arm) -> pd.DataFrame:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from saebook.papers.mayne2024.arms import REGISTERS, Arm
+from saebook.papers.mayne2024.arms import Arm
+from saebook.papers.mayne2024.sources import REGISTERS
 from saebook.subjects import Subject
 from saebook.testbed import World
 from saebook.testbed.gates.steering import ENOUGH, MEAN_SHARES, MOVES, UNDECIDED

@@ -9,10 +9,13 @@ import pandas as pd
 
 from saebook.papers.mayne2024.arms import Arm, measure_arm, overlap_cells
 from saebook.papers.mayne2024.bias_latent import bias_latent, scaled_ratios
+from saebook.papers.mayne2024.gates import sae_checks
 from saebook.papers.mayne2024.grid import CROSSED_SPARSITIES, FACTORS, PLACE, grid, place
+from saebook.papers.mayne2024.overlap import CLOSE
 from saebook.papers.mayne2024.parameters import Parameters
 from saebook.papers.mayne2024.rows import TOP_K
 from saebook.papers.mayne2024.signs import negative_share
+from saebook.papers.mayne2024.sources import WorldSource
 from saebook.papers.mayne2024.vectors import norm_percentile
 from saebook.stats import Interval, cluster_bootstrap, proportion_interval
 from saebook.subjects import load_subject
@@ -21,6 +24,9 @@ from saebook.zoo import HouseSAE, SAESpec
 
 TESTED = ("R4", "R5", "R8", "R11")
 HOLDS = (*(f"{row} holds" for row in TESTED), "all hold")
+VALID = "SAE valid"
+ENOUGH = 60
+"""Cells of valid SAEs that R15 asks for, its smallest detectable effect's n."""
 Passes = Mapping[str, Callable[[float], bool]]
 """The ledger's rule for one cell of each tested row."""
 
@@ -43,29 +49,48 @@ def generality_cells(
 
     Returns:
         A row a cell: subject, the factors, behaviour, the four values and whether each passes
-        the ledger's rule for one cell (`R4 holds`, …), `all hold`, and whether the SAE belongs to
-        the grid of R15 (`in grid`) or only to the crossing of layers and sparsities.
+        the ledger's rule for one cell (`R4 holds`, …), `all hold`, whether the SAE passes its own
+        checks (`SAE valid`), and whether it belongs to the grid of R15 (`in grid`) or only to the
+        crossing of layers and sparsities.
     """
-    counted = set(grid(config))
+    counted, source = set(grid(config)), WorldSource(world)
     known = {(arm.name, arm.layer): arm for arm in measured}
+    subjects = {name: load_subject(name) for name in sorted({spec.subject for spec in saes})}
     parts = []
     for spec in sorted(saes, key=lambda s: (s.subject, s.layer)):
         entry, at = saes[spec], (spec.subject, spec.layer)
+        subject = subjects[spec.subject]
         if at not in known:
             here = config.model_copy(update={"layer": spec.layer})
-            known[at] = measure_arm(load_subject(spec.subject), world, entry.sae, here)
+            known[at] = measure_arm(subject, source, entry.sae, here)
         own = cells_of(replace(known[at], sae=entry.sae), passes, config)
         factors = dict(zip(PLACE, place(spec), strict=True))
-        parts.append(own.assign(**factors, **{"in grid": spec in counted}))
+        checks = sae_checks({"": entry}, {"": subject}, world, config.n_check_texts)
+        told = {VALID: bool(checks["valid"].iloc[0]), "in grid": spec in counted}
+        parts.append(own.assign(**factors, **told))
     return pd.concat(parts, ignore_index=True)
 
 
-def cells_of(arm: Arm, passes: Passes, config: Parameters) -> pd.DataFrame:
-    """The cells of one SAE, a row a behaviour; columns as `generality_cells` without the place."""
+def cells_of(
+    arm: Arm,
+    passes: Passes,
+    config: Parameters,
+    k: int = TOP_K,
+    within: float | None = CLOSE,
+) -> pd.DataFrame:
+    """The cells of one SAE, a row a behaviour; columns as `generality_cells` without the place.
+
+    Args:
+        arm: Text, pairs and SAE.
+        passes: The ledger's rule for one cell of each row.
+        config: Seed.
+        k: Latents that count as relevant to a behaviour (R11).
+        within: Relative change that a shared latent may show (R5), or None for any.
+    """
     draws, seed = 50, config.seed  # only the estimates are kept
     found = bias_latent(arm)
     ratios = scaled_ratios(arm, found, draws, seed)
-    overlaps = overlap_cells(arm, draws, seed)
+    overlaps = overlap_cells(arm, draws, seed, within)
     rows = []
     for name, contrast in arm.contrasts.items():
         change = (arm.sae.encode(contrast.positive) - arm.sae.encode(contrast.negative)).mean(0)
@@ -73,7 +98,7 @@ def cells_of(arm: Arm, passes: Passes, config: Parameters) -> pd.DataFrame:
             "R4": norm_percentile(arm.norms, contrast, draws, seed).estimate,
             "R5": overlaps[name].estimate,
             "R8": ratios[name].estimate if found.active else 0.0,
-            "R11": negative_share(change, TOP_K).estimate if bool(change.any()) else 0.0,
+            "R11": negative_share(change, k).estimate if bool(change.any()) else 0.0,
         }
         holds = {f"{row} holds": passes[row](value) for row, value in values.items()}
         rows.append({"behaviour": name, **values, **holds, "all hold": all(holds.values())})
@@ -84,20 +109,35 @@ def cells_of(arm: Arm, passes: Passes, config: Parameters) -> pd.DataFrame:
 def generality_row(cells: pd.DataFrame, config: Parameters) -> dict[str, object]:
     """R15: share of the grid's cells in which all four hold; the model without a mean is control.
 
-    The interval is the wider of Wilson's over cells and a bootstrap over whole SAEs.
+    Only cells of SAEs that pass their own checks count; where there is none, all do, and the gate
+    (`enough_valid`) has failed. The interval is the wider of Wilson's over cells and a bootstrap
+    over whole SAEs.
     """
-    counted = cells[cells["in grid"]]
-    is_control = counted["subject"] == config.mean0_model
-    tested, bare = counted[~is_control], counted[is_control]
+    tested, bare = _tested(cells, config)
+    valid = tested[tested[VALID]] if tested[VALID].any() else tested
     return {
-        **_share(tested, config)._asdict(),
-        "n": len(tested),
+        **_share(valid, config)._asdict(),
+        "n": len(valid),
         "controls": {"share_of_cells_at_mean0": float(bare["all hold"].mean())},
         "detail": {
-            "saes": len(tested[list(PLACE)].drop_duplicates()),
-            "share_by_model": tested.groupby("subject", sort=False)["all hold"].mean().to_dict(),
+            "saes": len(valid[list(PLACE)].drop_duplicates()),
+            "cells_of_all_saes": len(tested),
+            "share_over_all_saes": float(tested["all hold"].mean()),
+            "share_by_model": valid.groupby("subject", sort=False)["all hold"].mean().to_dict(),
         },
     }
+
+
+def enough_valid(cells: pd.DataFrame, config: Parameters) -> bool:
+    """Whether enough of the grid's cells rest on SAEs that pass their own checks."""
+    return int(_tested(cells, config)[0][VALID].sum()) >= ENOUGH
+
+
+def _tested(cells: pd.DataFrame, config: Parameters) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The grid's cells but for the model without a residual mean, and those of that model."""
+    counted = cells[cells["in grid"]]
+    is_control = counted["subject"] == config.mean0_model
+    return counted[~is_control], counted[is_control]
 
 
 def _share(cells: pd.DataFrame, config: Parameters) -> Interval:
@@ -111,9 +151,12 @@ def _share(cells: pd.DataFrame, config: Parameters) -> Interval:
 
 
 def by_factor(cells: pd.DataFrame, factor: str) -> pd.DataFrame:
-    """Share of cells that hold, by one factor: columns R4, R5, R8, R11, all four, cells."""
+    """Share of cells that hold, by one factor.
+
+    Columns R4, R5, R8, R11, all four, SAE valid (share whose SAE passes its checks), cells.
+    """
     groups = cells.groupby(factor, sort=False)
-    shares = groups[list(HOLDS)].mean().rename(columns=lambda name: name.removesuffix(" holds"))
+    shares = groups[[*HOLDS, VALID]].mean().rename(columns=lambda name: name.removesuffix(" holds"))
     return shares.rename(columns={"all hold": "all four"}).assign(cells=groups.size())
 
 

@@ -7,57 +7,54 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from saebook.papers.mayne2024.parameters import Parameters
-from saebook.papers.mayne2024.steerability import (
-    ITEMS,
-    RANDOM,
-    VECTOR,
-    side_masses,
-)
+from saebook.papers.mayne2024.sources import Source
+from saebook.papers.mayne2024.steerability import RANDOM, VECTOR, side_masses
 from saebook.papers.mayne2024.vectors import contrasts_by_layer
 from saebook.subjects import Subject
-from saebook.testbed import World
 
 Row = dict[str, object]
 
 
 def steer_layers(
-    subject: Subject, world: World, behaviours: Sequence[str], config: Parameters
+    subject: Subject,
+    source: Source,
+    behaviours: Sequence[str],
+    config: Parameters,
+    coeffs: Sequence[float] = (-1.0, 1.0),
 ) -> pd.DataFrame:
     """Steerability of every block's vector and of a random direction of its norm.
 
-    With coefficients -1 and 1 the least-squares slope is half the difference of the log-odds;
-    coefficient 0 lies in the middle and changes nothing about it.
+    Args:
+        subject: The model.
+        source: Of its pairs and prompts.
+        behaviours: Those to steer.
+        config: Sizes, measure and seed.
+        coeffs: Coefficients that lie evenly about 0, over which the slope is fitted; with the
+            default it is half the difference of the log-odds.
 
     Returns:
         A row a behaviour, layer, vector (`VECTOR` or `RANDOM`) and item: slope, in nats per unit
         of coefficient.
     """
-    layers = range(subject.n_layers)
+    layers, size = range(subject.n_layers), torch.tensor(coeffs)[:, None]
+    weights = (size / size.square().sum())[:, 0].double().numpy()  # of the least-squares slope
     parts = []
     for i, name in enumerate(behaviours):
-        read = contrasts_by_layer(subject, world, name, layers, config.n_pairs, config.seed)
+        read = contrasts_by_layer(subject, source, name, layers, config.n_pairs, config.seed)
         shifts = {
-            layer: _both_ways(c.vector, c.random(1, config.seed + i)[0])
+            layer: torch.cat([size * c.vector, size * c.random(1, config.seed + i)])
             for layer, c in read.items()
         }
-        items = ITEMS[config.measure](subject, world, name, config.n_prompts, config.seed + 1)
+        items = source.items(subject, name, config.measure, config.n_prompts, config.seed + 1)
         for layer, (positive, negative) in side_masses(subject, items, shifts).items():
-            odds = (positive - negative).double().numpy()
+            odds = (positive - negative).double().numpy().reshape(len(positive), 2, -1)
             parts += [
-                pd.DataFrame({"vector": vector, "layer": layer, "behaviour": name, "slope": half})
-                for vector, half in (
-                    (VECTOR, (odds[:, 0] - odds[:, 1]) / 2),
-                    (RANDOM, (odds[:, 2] - odds[:, 3]) / 2),
-                )
+                pd.DataFrame({"vector": vector, "layer": layer, "behaviour": name, "slope": slope})
+                for vector, slope in zip((VECTOR, RANDOM), (odds @ weights).T, strict=True)
             ]
     return pd.concat(parts, ignore_index=True)
-
-
-def _both_ways(vector: Tensor, other: Tensor) -> Tensor:
-    return torch.stack([vector, -vector, other, -other])
 
 
 def layer_frame(frame: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:

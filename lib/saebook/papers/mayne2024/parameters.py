@@ -60,8 +60,18 @@ class Parameters(ChapterParameters):
     caa_folder: str = ""
     """Folder of published CAA files to read, or empty for none."""
     hub_names: str = ""
-    """What answers R1 to R3, spaces between: an SAE of the catalogue and, where its L0 is to be
-    checked, a model and a text. Each as `name`, or `name@commit` where the catalogue has none."""
+    """What answers the paper block, spaces between, each as `name`, or `name@commit` where the
+    catalogue pins none. The first SAE is the paper's (R1 to R3, weights alone); with its model and
+    a text its L0 is checked; with `caa_folder` beside, R4 to R14 are measured on it, and R15 on
+    every SAE and every model named."""
+    hub_pairs: int = Field(1_000, ge=8)
+    """Published pairs a behaviour that make a vector, at most."""
+    hub_text_tokens: int = Field(200_000, ge=500)
+    """Tokens of the published text whose norms and activations are the reference."""
+    hub_prompts: int = Field(50, ge=4)
+    """Published held-out pairs a behaviour that steering is measured on, at most."""
+    hub_resamples: int = Field(1_000, ge=50)
+    """Bootstrap resamples on the published model."""
     seed: int = Field(0, ge=0)
     """Pairs, prompts, control vectors, resamples."""
 

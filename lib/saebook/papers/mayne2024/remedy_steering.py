@@ -11,15 +11,15 @@ from saebook.papers.mayne2024.effects import slopes
 from saebook.papers.mayne2024.parameters import Parameters
 from saebook.papers.mayne2024.remedies import REMEDIES, UNSIGNED, Case
 from saebook.papers.mayne2024.scores import MEASURES, kept_vector, score_case
-from saebook.papers.mayne2024.steerability import ITEMS, VECTOR, steer
+from saebook.papers.mayne2024.sources import Source
+from saebook.papers.mayne2024.steerability import VECTOR, steer
 from saebook.subjects import Subject
-from saebook.testbed import World
 
 MADE_UP = "made up"
 
 
 def remedy_table(
-    subject: Subject, world: World, cases: Sequence[Case], made: Construction, config: Parameters
+    subject: Subject, source: Source, cases: Sequence[Case], made: Construction, config: Parameters
 ) -> pd.DataFrame:
     """Every remedy's scores on the made-up vector and on the given ones.
 
@@ -29,12 +29,12 @@ def remedy_table(
         score_case(case, config.n_kept, config.n_draws, config.seed)
         for case in (made_up_case(made), *cases)
     ]
-    kept = steering_kept(subject, world, cases, config)
+    kept = steering_kept(subject, source, cases, config)
     return pd.concat(scored, ignore_index=True).merge(kept, how="left")
 
 
 def steering_kept(
-    subject: Subject, world: World, cases: Sequence[Case], config: Parameters
+    subject: Subject, source: Source, cases: Sequence[Case], config: Parameters
 ) -> pd.DataFrame:
     """Steerability that each refitted description keeps, at v's norm: case, remedy, steering kept.
 
@@ -49,7 +49,7 @@ def steering_kept(
             kept = kept_vector(case, found, config.n_kept, name not in UNSIGNED)
             norm = kept.norm()
             vectors[name] = kept * v.norm() / norm if norm > 0 else kept
-        items = ITEMS[config.measure](subject, world, case.name, config.n_prompts, config.seed + 1)
+        items = source.items(subject, case.name, config.measure, config.n_prompts, config.seed + 1)
         frame = steer(subject, items, vectors, config.layer, (-1.0, 1.0))
         means = slopes(frame).mean(axis=1).xs(case.name).xs(config.measure)
         rows += [(case.name, name, means[name] / means[VECTOR]) for name in REMEDIES]

@@ -29,12 +29,10 @@ from saebook.papers.mayne2024.spurious import (
     lit_latents,
     spurious_in_difference,
     spurious_share,
+    spurious_when_random,
 )
-from saebook.papers.mayne2024.steerability import (
-    RANDOM,
-    WITH_BIAS,
-    WITHOUT_BIAS,
-)
+from saebook.papers.mayne2024.steerability import RANDOM, WITH_BIAS, WITHOUT_BIAS
+from saebook.papers.mayne2024.vectors import percentile_without_the_mean, typical_percentile
 from saebook.stats import Interval
 
 Row = dict[str, Any]
@@ -57,7 +55,7 @@ def passing(cells: Mapping[str, Interval], passes: Passes) -> int:
 
 
 def norms_row(mean3: Arm, mean0: Arm, passes: Passes, config: Parameters) -> Row:
-    """R4: percentile of each vector's norm, with the arm without a residual mean as control.
+    """R4: percentile of each vector's norm; the controls ask what the mean alone would do.
 
     Args:
         mean3: House model with residual mean 3.
@@ -68,11 +66,24 @@ def norms_row(mean3: Arm, mean0: Arm, passes: Passes, config: Parameters) -> Row
     cells = norm_cells(mean3, config.n_resamples, config.seed)
     bare = norm_cells(mean0, config.n_resamples, config.seed)
     ratios = {name: mean3.alpha(name) for name in mean3.contrasts}
+    by_the_mean = {
+        f"behaviours_passing_by_the_mean_alone_at_{where}": sum(
+            passes(percentile_without_the_mean(arm.text, c)) for c in arm.contrasts.values()
+        )
+        for where, arm in (("mean3", mean3), ("mean0", mean0))
+    }
     return {
         **named(cells),
         "n": len(mean3.text),
-        "controls": {"behaviours_passing_at_mean0": passing(bare, passes)},
-        "detail": {"median_norm_over_vector_norm": ratios, "mean_share": mean3.mean_share},
+        "controls": {
+            "percentile_of_a_typical_activation": typical_percentile(mean3.norms),
+            **by_the_mean,
+        },
+        "detail": {
+            "median_norm_over_vector_norm": ratios,
+            "mean_share": mean3.mean_share,
+            "behaviours_passing_at_mean0": passing(bare, passes),
+        },
     }
 
 
@@ -145,11 +156,19 @@ def silenced_row(signs: Sequence[LatentSigns], config: Parameters) -> Row:
 def spurious_row(arm: Arm, signs: Sequence[LatentSigns], config: Parameters) -> Row:
     """R10: of the latents that the scaled vector lights, the share that prompts never light."""
     share, n = spurious_share(arm, signs, config.n_resamples, config.seed)
+    lit = {s.behaviour: int(lit_latents(arm, s).sum()) for s in signs}
+    strongest = dict.fromkeys(lit, TOP_K)
     return {
         **share._asdict(),
         "n": n,
-        "controls": {"share_in_the_difference_of_encodings": spurious_in_difference(arm, signs)},
-        "detail": {"lit_latents": {s.behaviour: int(lit_latents(arm, s).sum()) for s in signs}},
+        "controls": {
+            "share_in_the_difference_of_encodings": spurious_in_difference(arm, signs, strongest),
+            "share_lit_by_a_random_vector": spurious_when_random(arm, config.n_draws, config.seed),
+        },
+        "detail": {
+            "lit_latents": lit,
+            "share_in_the_difference_at_as_many": spurious_in_difference(arm, signs, lit),
+        },
     }
 
 

@@ -14,6 +14,9 @@ from saebook.papers.mayne2024.vectors import Contrast, resample_weights, shuffle
 from saebook.stats import Interval, cluster_bootstrap, proportion_interval
 from saebook.steering import strongest
 
+COLUMNS = 1_024
+"""Latents whose resampled means are held at once; torch takes quantiles of 2^24 numbers at most."""
+
 
 @dataclass(frozen=True, eq=False)
 class LatentSigns:
@@ -76,9 +79,10 @@ def latent_signs(
 
 def paired_interval(change: Tensor, draws: int, seed: int) -> tuple[Tensor, Tensor]:
     """Percentile 95 % interval of the mean of every column of `change` [n, m], rows resampled."""
-    means = resample_weights(len(change), draws, seed) @ change
-    bounds = torch.quantile(means, torch.tensor([0.025, 0.975]), dim=0)
-    return bounds[0], bounds[1]
+    weights, ends = resample_weights(len(change), draws, seed), torch.tensor([0.025, 0.975])
+    parts = [torch.quantile(weights @ part, ends, dim=0) for part in change.split(COLUMNS, dim=1)]
+    low, high = torch.cat(parts, dim=1)
+    return low, high
 
 
 def silenced_share(signs: list[LatentSigns], draws: int, seed: int) -> tuple[Interval, int]:

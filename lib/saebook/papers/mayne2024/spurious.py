@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from torch import Tensor
 from saebook.papers.mayne2024.arms import Arm
 from saebook.papers.mayne2024.signs import LatentSigns, pooled_share
 from saebook.stats import Interval
+from saebook.steering import strongest
 
 QUIET = 0.05
 """A latent that fires on fewer than 5 % of positive and of negative prompts fires on neither."""
@@ -50,17 +51,30 @@ def spurious_share(
     return pooled_share(hits, [s.behaviour for s in signs], draws, seed, "lit by a scaled vector")
 
 
-def spurious_in_difference(arm: Arm, signs: Sequence[LatentSigns]) -> float:
+def spurious_in_difference(
+    arm: Arm, signs: Sequence[LatentSigns], wanted: Mapping[str, int]
+) -> float:
     """The same share among the strongest latents of the difference of encodings, R10's control.
 
-    For each behaviour as many latents as SAE(alpha v) lights, by |mean difference|.
+    Args:
+        arm: The model's arm.
+        signs: Of every behaviour.
+        wanted: How many latents to look at by |mean difference|, by behaviour; latents that do
+            not differ at all are never among them.
     """
-    found = []
-    for s in signs:
-        live = int((s.difference != 0).sum())
-        n = min(int(lit_latents(arm, s).sum()), live)
-        found.append(quiet(arm, s.behaviour)[s.difference.abs().topk(n).indices])
+    found = [quiet(arm, s.behaviour)[strongest(s.difference, wanted[s.behaviour])] for s in signs]
     return float(torch.cat(found).double().mean())
+
+
+def spurious_when_random(arm: Arm, draws: int, seed: int) -> float:
+    """The same share for random vectors of a typical activation's norm, pooled over behaviours."""
+    hits = []
+    for i, (name, contrast) in enumerate(arm.contrasts.items()):
+        codes = arm.sae.encode(arm.alpha(name) * contrast.random(draws, seed + i))
+        lit = (codes > 0) & (arm.at_zero == 0)
+        hits.append(quiet(arm, name).expand_as(lit)[lit])
+    pooled = torch.cat(hits)
+    return float(pooled.double().mean()) if len(pooled) else 0.0
 
 
 def opposed_pairs(arm: Arm, signs: Sequence[LatentSigns], below: float = QUIET) -> pd.DataFrame:

@@ -1,13 +1,13 @@
 """What a vector, its SAE reconstruction and a random direction do to behaviour (R13).
 
-Two readings of behaviour, each as log-odds and as a share: the option letter at the end of
-`answer : (`, and the content word after `answer : i would`.
+A behaviour is read as log-odds and as a share of the next tokens that a source counts for either
+side: the option letter after an opening bracket, or in the world also the content word of a free
+answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 import torch
@@ -15,51 +15,11 @@ from torch import Tensor
 
 from saebook.papers.mayne2024.arms import Arm, SparseCoder
 from saebook.papers.mayne2024.parameters import Parameters, even_grid
+from saebook.papers.mayne2024.sources import Items, Source
 from saebook.steering import last_token_sweep
 from saebook.subjects import Subject
-from saebook.testbed import World, behaviour_pairs, free_prompts
 
 VECTOR, WITH_BIAS, WITHOUT_BIAS, RANDOM = "v", "with b_dec", "without b_dec", "random"
-
-
-@dataclass(frozen=True)
-class Items:
-    """Prompts of one behaviour and measure, with the next tokens that count for each side."""
-
-    behaviour: str
-    measure: str
-    prompts: list[str]
-    positive: list[list[int]]
-    negative: list[list[int]]
-
-
-def letter_items(subject: Subject, world: World, behaviour: str, n: int, seed: int) -> Items:
-    """Prompts that end before the option letter; the matching letter is the positive token."""
-    pairs = behaviour_pairs(world, behaviour, n, seed)
-    ids = {letter: [_token(subject, letter)] for letter in "AB"}
-    other = {"A": "B", "B": "A"}
-    positive = [ids[pair.matching_letter] for pair in pairs]
-    negative = [ids[other[pair.matching_letter]] for pair in pairs]
-    return Items(behaviour, "letter", [pair.prompt for pair in pairs], positive, negative)
-
-
-def free_items(subject: Subject, world: World, behaviour: str, n: int, seed: int) -> Items:
-    """Prompts whose next word is the content; the poles' words are the two sides."""
-    prompts = free_prompts(world, behaviour, n, seed)
-    poles = [[_token(subject, w) for w in words] for words in world.pole_words(behaviour)]
-    return Items(behaviour, "free", prompts, [poles[0]] * n, [poles[1]] * n)
-
-
-ITEMS = {"letter": letter_items, "free": free_items}
-"""Prompts of each measure."""
-
-
-def _token(subject: Subject, word: str) -> int:
-    """The id of a word that is one token. Raises ValueError otherwise."""
-    ids = subject.encode([word], bos=False)[0]
-    if len(ids) != 1 or subject.decode(ids).strip() != word:
-        raise ValueError(f"{word!r} is not one token of {subject.name}: {ids}")
-    return ids[0]
 
 
 def reconstruction(sae: SparseCoder, vector: Tensor, bias: bool) -> Tensor:
@@ -113,25 +73,33 @@ def side_masses(
         items: Prompts and the tokens of both sides.
         shifts: What is added at the last prompt token, by layer, [n_shifts, d_model].
     """
-    swept = last_token_sweep(subject, items.prompts, shifts)
+    counted = sorted({i for side in (items.positive, items.negative) for ids in side for i in ids})
+    swept = last_token_sweep(subject, items.prompts, shifts, tokens=counted)
+    column = {token: i for i, token in enumerate(counted)}
+    positive, negative = (
+        [[column[i] for i in ids] for ids in side] for side in (items.positive, items.negative)
+    )
     return {
-        layer: (_mass(logprobs, items.positive), _mass(logprobs, items.negative))
+        layer: (_mass(logprobs, positive), _mass(logprobs, negative))
         for layer, logprobs in swept.items()
     }
 
 
-def _mass(logprobs: Tensor, tokens: Sequence[Sequence[int]]) -> Tensor:
+def _mass(logprobs: Tensor, columns: Sequence[Sequence[int]]) -> Tensor:
     """Log of the summed probability of each item's tokens, [n_items, n_shifts]."""
-    sets = zip(logprobs, tokens, strict=True)
-    return torch.stack([rows[:, list(ids)].logsumexp(-1) for rows, ids in sets])
+    sets = zip(logprobs, columns, strict=True)
+    return torch.stack([rows[:, list(held)].logsumexp(-1) for rows, held in sets])
 
 
-def steer_all(subject: Subject, world: World, arm: Arm, config: Parameters) -> pd.DataFrame:
-    """Steer every behaviour on held-out prompts, under both measures (columns as `steer`)."""
+def steer_all(subject: Subject, source: Source, arm: Arm, config: Parameters) -> pd.DataFrame:
+    """Steer every behaviour on held-out prompts, under all the source's measures.
+
+    Columns as `steer`.
+    """
     frames, coeffs = [], even_grid(config.coeff_max, config.n_coeffs)
     for i, behaviour in enumerate(arm.contrasts):
         vectors = steering_candidates(arm, behaviour, config.seed + i)
-        for build in ITEMS.values():
-            items = build(subject, world, behaviour, config.n_prompts, config.seed + 1)
+        for measure in source.measures:
+            items = source.items(subject, behaviour, measure, config.n_prompts, config.seed + 1)
             frames.append(steer(subject, items, vectors, config.layer, coeffs))
     return pd.concat(frames, ignore_index=True)

@@ -15,6 +15,8 @@ from saebook.zoo import HouseSource
 from saebook.zoo.store import key_of
 
 SLUG = "mayne2024"
+VERSION = 2
+"""Of the tables' columns and of what they mean; a table of another version is measured again."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +25,14 @@ class Tables:
 
     config: Parameters
     made_on: str
-    """Digest of every SAE asked for (model, text and recipe), of the measure and of the seed."""
+    """Digest of every SAE asked for (model, text, recipe), the measure, the seed, the version."""
 
     @classmethod
     def of(cls, config: Parameters) -> Tables:
         """The tables of a run with these parameters."""
         source = HouseSource()
         keys = [key_of(spec, source) for spec in (*grid(config), *crossing(config))]
-        told = "/".join([*keys, config.measure, str(config.seed)])
+        told = "/".join([*keys, config.measure, str(config.seed), str(VERSION)])
         return cls(config, hashlib.sha256(told.encode()).hexdigest()[:16])
 
     def measured(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:

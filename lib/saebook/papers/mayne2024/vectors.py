@@ -10,10 +10,10 @@ from torch import Tensor
 
 from saebook.activations import capture, letter_positions, stream_activations
 from saebook.corpora import token_batches
+from saebook.papers.mayne2024.sources import Source
 from saebook.stats import Interval, proportion_interval
 from saebook.steering import contrastive_vector
 from saebook.subjects import Subject, hook_name
-from saebook.testbed import World, behaviour_pairs
 
 PERCENT = 100.0
 
@@ -72,7 +72,7 @@ def shuffled_signs(n: int, draws: int, seed: int) -> Tensor:
 
 
 def contrasts_by_layer(
-    subject: Subject, world: World, behaviour: str, layers: Sequence[int], n_pairs: int, seed: int
+    subject: Subject, source: Source, behaviour: str, layers: Sequence[int], n_pairs: int, seed: int
 ) -> dict[int, Contrast]:
     """Read a behaviour's pairs at the option letter of several blocks, in one pass of the model.
 
@@ -81,26 +81,25 @@ def contrasts_by_layer(
     Raises:
         ValueError: An unknown behaviour, a layer out of range, or a letter that is not found.
     """
-    pairs = behaviour_pairs(world, behaviour, n_pairs, seed)
-    texts = [pair.positive for pair in pairs] + [pair.negative for pair in pairs]
+    positive, negative = source.pair_texts(behaviour, n_pairs, seed)
+    texts, n = positive + negative, len(positive)
     at = letter_positions(subject.tokenizer, texts)
-    read = capture(subject, texts, list(layers), positions=at, batch_size=64)
-    n = len(pairs)
+    read = capture(subject, texts, list(layers), positions=at, batch_size=source.batch_size)
     return {layer: Contrast(behaviour, acts[:n], acts[n:]) for layer, acts in read.items()}
 
 
 def capture_contrasts(
-    subject: Subject, world: World, layer: int, n_pairs: int, seed: int
+    subject: Subject, source: Source, layer: int, n_pairs: int, seed: int
 ) -> dict[str, Contrast]:
-    """Read all behaviours of the world at one block, as `contrasts_by_layer` does."""
+    """Read all behaviours of a source at one block, as `contrasts_by_layer` does."""
     return {
-        name: contrasts_by_layer(subject, world, name, [layer], n_pairs, seed)[layer]
-        for name in world.behaviours
+        name: contrasts_by_layer(subject, source, name, [layer], n_pairs, seed)[layer]
+        for name in source.behaviours
     }
 
 
 def ordinary_activations(
-    subject: Subject, texts: Sequence[str], layer: int, n_tokens: int
+    subject: Subject, source: Source, layer: int, n_tokens: int, seed: int
 ) -> Tensor:
     """Activations [n_tokens, d_model] of ordinary text, BOS left out, one text a sequence.
 
@@ -108,7 +107,13 @@ def ordinary_activations(
         ValueError: The texts hold fewer tokens than asked for.
     """
     parts, found = [], 0
-    batches = token_batches(subject, texts, context=128, packing="single")
+    batches = token_batches(
+        subject,
+        source.texts(n_tokens, seed),
+        context=source.context,
+        packing="single",
+        batch_size=source.batch_size,
+    )
     for batch in stream_activations(subject, batches, [layer], drop_bos=True):
         parts.append(batch[hook_name(layer)].cpu())
         found += len(parts[-1])
@@ -141,6 +146,25 @@ def norm_percentile(norms: Tensor, contrast: Contrast, draws: int, seed: int) ->
     wilson = [proportion_interval(count, len(norms)) for count in below]
     bounds = (wilson[1].estimate, wilson[0].low, wilson[2].high)
     return Interval(*(PERCENT * value for value in bounds))
+
+
+def percentile_without_the_mean(text: Tensor, contrast: Contrast) -> float:
+    """Percentile of the prompts' own activations, less the mean of text, among text's norms (R4).
+
+    It takes away what all activations share and nothing else: no pair is compared and nothing is
+    averaged. In percent, of the median norm over both sides' prompts.
+
+    Args:
+        text: Ordinary activations [n_tokens, d_model].
+        contrast: The behaviour's pairs.
+    """
+    bare = torch.cat([contrast.positive, contrast.negative]) - text.mean(0)
+    return PERCENT * float((text.norm(dim=1) <= bare.norm(dim=1).median()).double().mean())
+
+
+def typical_percentile(norms: Tensor) -> float:
+    """Percentile of every second norm's median among the others, near 50: R4's measuring rod."""
+    return PERCENT * float((norms[1::2] <= norms[::2].median()).double().mean())
 
 
 def _generator(seed: int) -> torch.Generator:
