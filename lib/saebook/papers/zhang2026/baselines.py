@@ -18,14 +18,15 @@ N_RANDOM = 20
 def baselines(evidence: Evidence, kind: Kind, source: str) -> dict[str, np.ndarray]:
     """Return the scores [14] of every baseline, by name.
 
-    The random set is the mean over draws of as many live latents as the score uses.
+    The random set is the mean over draws of as many live latents as the score uses. Gradients and
+    principal axes stand where the records hold them.
 
     Args:
         evidence: Records and choices.
         kind: World.
         source: Source domain.
     """
-    records, family, layer = evidence.records, evidence.family, evidence.config.layer
+    records, family, layer = evidence.records, evidence.family, evidence.default[0]
     change = evidence.change(kind, source)
     n = len(evidence.chosen(change))
     profile = evidence.profile(kind)
@@ -42,9 +43,10 @@ def baselines(evidence: Evidence, kind: Kind, source: str) -> dict[str, np.ndarr
         "base accuracy": np.array([records.before(kind, family, d).mean() for d in DOMAINS]),
         "prompt length": records.vector(family, f"length/{kind}"),
         "bigram similarity": records.vector(family, f"similarity/{kind}/{source}"),
-        "gradient conflict": records.vector(family, f"gradient/{kind}/{source}"),
     }
-    if kind == "skill":
+    if records.has(family, f"gradient/{kind}/{source}"):
+        found["gradient conflict"] = records.vector(family, f"gradient/{kind}/{source}")
+    if kind == "skill" and records.has(family, f"axes/{kind}/{source}"):
         found["principal axes"] = _axes_scores(evidence, source)
     sizes = evidence.sizes(kind, source)
     if sizes is not None:

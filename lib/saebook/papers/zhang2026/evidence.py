@@ -24,11 +24,15 @@ class Evidence:
     records: Records
     config: Parameters
     family: str = "gemma2-base"
+    sae: tuple[int, str] | None = None
+    """Layer and name of the default SAE where the parameters don't say it."""
+    n_latents: int | None = None
+    """How many latents are scored, in place of the smallest set with a share of the change."""
 
     @property
     def default(self) -> tuple[int, str]:
         """Layer and name of the default SAE."""
-        return self.config.layer, f"L0 {self.config.sparsity:g}"
+        return self.sae or (self.config.layer, f"L0 {self.config.sparsity:g}")
 
     def change(
         self, kind: Kind, source: str, pairing: str = "aligned", sae: tuple[int, str] | None = None
@@ -48,7 +52,9 @@ class Evidence:
         return self.records.vector(self.family, f"profile/{world}/{layer}/{name}/{score}", True)
 
     def chosen(self, change: np.ndarray) -> np.ndarray:
-        """Return the set of latents that is scored, see `sts.smallest_set`."""
+        """Return the set of latents that is scored, see `n_latents` and `sts.smallest_set`."""
+        if self.n_latents is not None:
+            return sts.top(change, self.n_latents)
         return sts.smallest_set(change, self.config.share_of_change)
 
     def scores(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from saebook.activations import capture
+from saebook.activations import read_blocks
+from saebook.corpora import padded
 from saebook.papers.zhang2026.exams import Asked
 from saebook.papers.zhang2026.worlds import Problem
 from saebook.subjects import Subject
@@ -18,6 +19,23 @@ Key = tuple[int, str]
 """Layer and name of an SAE."""
 TEMPLATE = frozenset(["question", ":", "(", ")", "?", ".", "reason", "answer"])
 """Words that every problem says alike."""
+CHUNK = 4_096
+"""Tokens encoded at once; a wide dictionary's codes of a whole stream do not fit a memory."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """One run of the model: tokens, of which the last are the query's own."""
+
+    ids: tuple[int, ...]
+    """All tokens: BOS, heading and demonstrations, then the query's own."""
+    template: tuple[bool, ...]
+    """For each of the query's own tokens, whether every query says it."""
+
+    @property
+    def n_before(self) -> int:
+        """How many tokens stand before the query's own."""
+        return len(self.ids) - len(self.template)
 
 
 @dataclass(frozen=True)
@@ -32,8 +50,12 @@ class Stream:
     template: Tensor
     """Bool [n_tokens]: tokens of the query that every problem shares."""
 
+    def kept(self, rows: Tensor) -> Stream:
+        """The stream at the rows where a mask [n_tokens] is true."""
+        acts = {layer: own[rows] for layer, own in self.acts.items()}
+        return Stream(acts, self.own[rows], self.last[rows], self.template[rows])
 
-@torch.no_grad()
+
 def read_stream(
     subject: Subject,
     layers: Sequence[int],
@@ -54,17 +76,58 @@ def read_stream(
     shown = [()] * len(asked) if shown is None else shown
     if len(shown) != len(asked):
         raise ValueError(f"{len(shown)} sets of demonstrations for {len(asked)} queries")
-    texts, sizes, template = [], [], []
+    queries = []
     for (problem, at), demos in zip(asked, shown, strict=True):
-        query = problem.words[:at]
-        words = [*problem.title, *(word for demo in demos for word in demo.words)]
-        texts.append(" ".join([*words, *query]))
-        sizes.append((len(words) + (subject.bos_id is not None), len(query)))
-        template += [False] * sizes[-1][0] + [word in TEMPLATE for word in query]
-    read = capture(subject, texts, layers, positions="all")
+        own = problem.words[:at]
+        words = [*problem.title, *(word for demo in demos for word in demo.words), *own]
+        ids = subject.encode([" ".join(words)])[0]
+        queries.append(Query(tuple(ids), tuple(word in TEMPLATE for word in own)))
+    return read_queries(subject, layers, queries)
+
+
+@torch.no_grad()
+def read_queries(
+    subject: Subject, layers: Sequence[int], queries: Sequence[Query], batch_size: int = 32
+) -> Stream:
+    """Read every token of every query.
+
+    Args:
+        subject: The model.
+        layers: Blocks to read.
+        queries: Each a run of its own.
+        batch_size: Queries a forward pass.
+
+    Raises:
+        ValueError: No queries, or one that is longer than the model's context.
+    """
+    longest = subject.model.config.max_position_embeddings
+    too_long = [len(query.ids) for query in queries if len(query.ids) > longest]
+    if too_long or not queries:
+        raise ValueError(f"queries of {too_long or 'no'} tokens; {subject.name} takes {longest}")
+    parts = [
+        _read_batch(subject, layers, queries[start : start + batch_size])
+        for start in range(0, len(queries), batch_size)
+    ]
+    return joined(parts)
+
+
+def _read_batch(subject: Subject, layers: Sequence[int], queries: Sequence[Query]) -> Stream:
+    ids, mask = padded(subject, [list(query.ids) for query in queries])
+    read = read_blocks(subject, ids, mask, layers)
+    real = mask.cpu()
+    sizes = [(query.n_before, len(query.template)) for query in queries]
     own = torch.cat([torch.arange(a + b) >= a for a, b in sizes])
     last = torch.cat([torch.arange(a + b) == a + b - 1 for a, b in sizes])
-    return Stream({layer: read[layer] for layer in layers}, own, last, torch.tensor(template))
+    template = [flag for q in queries for flag in (*[False] * q.n_before, *q.template)]
+    acts = {layer: read[layer].cpu()[real] for layer in layers}
+    return Stream(acts, own, last, torch.tensor(template))
+
+
+def joined(parts: Sequence[Stream]) -> Stream:
+    """Put streams one after the other."""
+    acts = {layer: torch.cat([part.acts[layer] for part in parts]) for layer in parts[0].acts}
+    masks = (torch.cat([getattr(p, name) for p in parts]) for name in ("own", "last", "template"))
+    return Stream(acts, *masks)
 
 
 def demonstrations(pool: Sequence[Problem], n: int, queries: Sequence[Asked]) -> list[list]:
@@ -104,21 +167,31 @@ def changes(bare: Stream, shown: Stream, layer: int, sae: Any) -> dict[str, Tens
     does; second_moment: mean square without demonstrations; first_half and second_half: aligned,
     on halves of the tokens.
     """
-    a, b = sae.encode(bare.acts[layer]), sae.encode(shown.acts[layer])
-    squared = (b[shown.own] - a[bare.own]).square()
-    rows = min(len(a), len(b))
-    half = len(squared) // 2
-    template = bare.template[bare.own]
-    return {
-        "aligned": squared.mean(0),
-        "last": squared[bare.last[bare.own]].mean(0),
-        "masked": squared[~template].mean(0),
-        "unaligned": (b[:rows] - a[:rows]).square().mean(0),
-        "second_moment": a[bare.own].square().mean(0),
-        "variance": a[bare.own].var(0),
-        "first_half": squared[:half].mean(0),
-        "second_half": squared[half:].mean(0),
+    n = int(bare.own.sum())
+    place = torch.arange(n)
+    groups = {
+        "aligned": place >= 0,
+        "last": bare.last[bare.own],
+        "masked": ~bare.template[bare.own],
+        "first_half": place < n // 2,
+        "second_half": place >= n // 2,
     }
+    weights = torch.stack([group / group.sum() for group in groups.values()])
+    own: Any = 0.0
+    moments: Any = 0.0
+    for at, a, b in _codes(sae, bare.acts[layer][bare.own], shown.acts[layer][shown.own]):
+        own = own + weights[:, at].to(a) @ (b - a).square()
+        moments = moments + torch.stack([a.double().sum(0), a.double().square().sum(0)]) / n
+    mean, square = moments
+    rows = min(len(bare.acts[layer]), len(shown.acts[layer]))
+    whole = (bare.acts[layer][:rows], shown.acts[layer][:rows])
+    unaligned: Any = sum((b - a).square().sum(0) for _, a, b in _codes(sae, *whole))
+    found = dict(zip(groups, own, strict=True)) | {
+        "unaligned": unaligned / rows,
+        "second_moment": square.float(),
+        "variance": ((square - mean.square()) * n / (n - 1)).float(),
+    }
+    return {name: value.cpu() for name, value in found.items()}
 
 
 @torch.no_grad()
@@ -129,11 +202,25 @@ def profile(bare: Stream, shown: Stream, layer: int, sae: Any) -> dict[str, Tens
     own demonstrations (STS_ICL); squared: mean squared activation, what the released notebook
     averages.
     """
-    a, b = sae.encode(bare.acts[layer])[bare.own], sae.encode(shown.acts[layer])[shown.own]
-    return {"act": a.mean(0), "ICL": (b - a).square().mean(0), "squared": a.square().mean(0)}
+    first, second = bare.acts[layer][bare.own], shown.acts[layer][shown.own]
+    sums: Any = sum(
+        torch.stack([a.sum(0), (b - a).square().sum(0), a.square().sum(0)])
+        for _, a, b in _codes(sae, first, second)
+    )
+    return dict(zip(("act", "ICL", "squared"), (sums / len(first)).cpu(), strict=True))
 
 
 @torch.no_grad()
 def true_shift(before: Stream, after: Stream, layer: int, sae: Any) -> Tensor:
     """Return the mean squared change [d_sae] over all tokens of the same text, two models."""
-    return (sae.encode(after.acts[layer]) - sae.encode(before.acts[layer])).square().mean(0)
+    first, second = before.acts[layer], after.acts[layer]
+    total: Any = sum((b - a).square().sum(0) for _, a, b in _codes(sae, first, second))
+    return (total / len(first)).cpu()
+
+
+def _codes(sae: Any, first: Tensor, second: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Yield places and codes [at most CHUNK, d_sae] of two equally long sets of rows."""
+    device = getattr(sae, "device", first.device)
+    for start in range(0, len(first), CHUNK):
+        at = slice(start, start + CHUNK)
+        yield at, sae.encode(first[at].to(device)), sae.encode(second[at].to(device))

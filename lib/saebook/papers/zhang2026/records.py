@@ -161,17 +161,22 @@ def tables(
     cells: Iterable[tuple[Cell, Arrays]],
     vectors: Iterable[tuple[str, Arrays]],
     made_on: Mapping[str, str] | None = None,
+    dtype: type[np.floating] = np.float16,
 ) -> Records:
-    """Make the tables of record from arrays by cell and by family."""
+    """Make the tables of record from arrays by cell and by family.
+
+    Raises:
+        ValueError: A value is too large for the number type.
+    """
     items, values = [], []
     for cell, arrays in cells:
         for name, array in arrays.items():
             if name.startswith("bits/"):
                 items.append(_bit_rows(cell, name.removeprefix("bits/"), array))
             else:
-                values.append((cell.family, f"cell/{cell.key}/{name}", _flat(array)))
+                values.append((cell.family, f"cell/{cell.key}/{name}", _flat(array, dtype)))
     for family, arrays in vectors:
-        values += [(family, name, _flat(array)) for name, array in arrays.items()]
+        values += [(family, name, _flat(array, dtype)) for name, array in arrays.items()]
     categories = ["kind", "family", "source", "variant", "exam"]
     return Records(
         pd.concat(items, ignore_index=True).astype(dict.fromkeys(categories, "category")),
@@ -185,15 +190,18 @@ def _bit_rows(cell: Cell, exam: str, bits: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({**named, "exam": exam, "item": np.arange(len(bits)), "right": bits})
 
 
-def _flat(array: np.ndarray) -> np.ndarray:
-    """Array as a row of the table, float16.
+def _flat(array: np.ndarray, dtype: type[np.floating]) -> np.ndarray:
+    """Array as a row of the table.
 
     Raises:
-        ValueError: A value is too large for float16.
+        ValueError: A value is too large for the number type.
     """
-    if array.size and not np.abs(array).max() <= np.finfo(np.float16).max:
-        raise ValueError(f"a vector reaches {np.abs(array).max():g}; float16 ends at 65504")
-    return array.reshape(-1).astype(np.float16)
+    largest = np.finfo(dtype).max
+    if array.size and not np.abs(array).max() <= largest:
+        raise ValueError(
+            f"a vector reaches {np.abs(array).max():g}; {dtype.__name__} ends at {largest:g}"
+        )
+    return array.reshape(-1).astype(dtype)
 
 
 def missing(records: Records, planned: Iterable[Cell]) -> list[Cell]:

@@ -11,7 +11,7 @@ import numpy as np
 from saebook.papers.zhang2026 import sts
 from saebook.papers.zhang2026.baselines import baselines, strength
 from saebook.papers.zhang2026.drawn import drawn_frame, drawn_summary
-from saebook.papers.zhang2026.evidence import Evidence, Pair
+from saebook.papers.zhang2026.evidence import Evidence, Pair, widened
 from saebook.papers.zhang2026.plan import FAMILIES, MAIN
 from saebook.papers.zhang2026.saes import DEPTHS, SPARSITIES
 from saebook.papers.zhang2026.worlds import SOURCES, Kind, examined_anew, relatedness
@@ -25,7 +25,8 @@ def _mean(r: np.ndarray) -> np.ndarray:
     return r.mean(0)
 
 
-def _named(cells: Mapping[str, Mapping[str, float]]) -> Row:
+def named_parts(cells: Mapping[str, Mapping[str, float]]) -> Row:
+    """Turn {part: {estimate, low, high}} into {estimate: {part: …}, low: …, high: …}."""
     ends = ("estimate", "low", "high")
     return {end: {name: cell[end] for name, cell in cells.items()} for end in ends}
 
@@ -65,7 +66,7 @@ def main_row(evidence: Evidence) -> Row | None:
         return None
     mean = drawn_summary(deals)["r"]
     return {
-        **_named(_r_cells(evidence, pairs)),
+        **named_parts(_r_cells(evidence, pairs)),
         "n": _n(evidence, "skill", list(pairs)),
         "controls": {
             "r_in_the_format_world": float(np.mean([pearson(*pair) for pair in other.values()])),
@@ -112,21 +113,23 @@ def robust_row(evidence: Evidence) -> Row | None:
     pairs, other = evidence.pairs("skill", MAIN), evidence.pairs("format", MAIN)
     if not pairs or not other:
         return None
-    draws = np.random.default_rng(evidence.config.seed).integers(
-        len(DOMAINS), size=(min(evidence.config.n_resamples, 400), len(DOMAINS))
-    )
-    values = [_smallest(pairs.values(), np.arange(len(DOMAINS)))]
-    values += [_smallest(pairs.values(), draw) for draw in draws]
-    low, high = np.nanquantile(values, [0.025, 0.975])
     return {
-        "estimate": values[0],
-        "low": min(float(low), values[0]),
-        "high": max(float(high), values[0]),
+        **smallest_interval(evidence, list(pairs.values())),
         "n": _n(evidence, "skill", list(pairs)),
         "controls": {
             "smallest_r_in_the_format_world": _smallest(other.values(), np.arange(len(DOMAINS)))
         },
     }
+
+
+def smallest_interval(evidence: Evidence, pairs: Sequence[Pair]) -> dict[str, float]:
+    """Return the smallest leave-one-domain-out r over pairs, with its bootstrap over domains."""
+    n = len(pairs[0][0])
+    draws = np.random.default_rng(evidence.config.seed).integers(
+        n, size=(min(evidence.config.n_resamples, 400), n)
+    )
+    values = [_smallest(pairs, np.arange(n)), *(_smallest(pairs, draw) for draw in draws)]
+    return widened(np.array(values))
 
 
 def _smallest(pairs: Any, draw: np.ndarray) -> float:
@@ -146,7 +149,7 @@ def sources_row(evidence: Evidence, passes: Callable[[float], bool]) -> Row | No
         return None
     passing = sum(passes(pearson(*pair)) for pair in flat.values())
     return {
-        **_named(_r_cells(evidence, pairs)),
+        **named_parts(_r_cells(evidence, pairs)),
         "n": _n(evidence, "skill", list(pairs)),
         "controls": {"sources_passing_in_the_format_world": passing},
         "detail": {"sources_in_the_format_world": list(flat)},
@@ -204,10 +207,22 @@ def layers_row(evidence: Evidence) -> Row | None:
     }
 
 
-def rank_sets(change: np.ndarray, n: int) -> dict[str, np.ndarray]:
-    """Return the top n latents, the next ten times as many, and the rest."""
-    order = sts.top(change, len(change))
-    return {"top": order[:n], "middle": order[n : 11 * n], "low": order[11 * n :]}
+def rank_sets(change: np.ndarray, n: int, end: int | None = None) -> dict[str, np.ndarray]:
+    """Return the top n latents, those up to `end` (ten times as many by default), and the rest."""
+    order, end = sts.top(change, len(change)), end or 11 * n
+    return {"top": order[:n], "middle": order[n:end], "low": order[end:]}
+
+
+def rank_steps(
+    evidence: Evidence, pairs: Mapping[str, Sequence[Pair]]
+) -> dict[str, dict[str, float]]:
+    """Return the steps of r from the top set to the middle to the low, means over their pairs."""
+    k, flat = len(pairs["top"]), [pair for own in pairs.values() for pair in own]
+    steps = {
+        "top over middle": lambda r: r[:k].mean(0) - r[k : 2 * k].mean(0),
+        "middle over low": lambda r: r[k : 2 * k].mean(0) - r[2 * k :].mean(0),
+    }
+    return {name: evidence.interval(flat, step) for name, step in steps.items()}
 
 
 def rank_row(evidence: Evidence) -> Row | None:
@@ -226,13 +241,8 @@ def rank_row(evidence: Evidence) -> Row | None:
             shuffled.append(pearson(a, size) - pearson(b, size) if np.ptp(a) * np.ptp(b) else 0.0)
     if not pairs["top"]:
         return None
-    k, flat = len(pairs["top"]), [pair for own in pairs.values() for pair in own]
-    steps = {
-        "top over middle": lambda r: r[:k].mean(0) - r[k : 2 * k].mean(0),
-        "middle over low": lambda r: r[k : 2 * k].mean(0) - r[2 * k :].mean(0),
-    }
     return {
-        **_named({name: evidence.interval(flat, step) for name, step in steps.items()}),
+        **named_parts(rank_steps(evidence, pairs)),
         "n": evidence.n_seeds("skill", MAIN[0]),
         "controls": {"step_with_shuffled_ranks": float(np.mean(shuffled))},
         "detail": {name: [pearson(*pair) for pair in own] for name, own in pairs.items()},
@@ -246,18 +256,11 @@ def baselines_row(evidence: Evidence) -> Row | None:
     if not sources or not flat:
         return None
     table = baseline_pairs(evidence, "skill", sources)
-    names, k = list(table), len(sources)
-
-    def lead(r: np.ndarray) -> np.ndarray:
-        by_name = r.reshape(len(names), k, -1)
-        mean = np.stack([strength(n, by_name[i]).mean(0) for i, n in enumerate(names)])
-        return mean[0] - mean[1:].max(0)
-
     other = baseline_pairs(evidence, "format", flat)
     r_flat = {n: np.mean(strength(n, np.array([pearson(*p) for p in other[n]]))) for n in other}
     means = {n: float(np.mean(strength(n, _rs(pairs)))) for n, pairs in table.items()}
     return {
-        **evidence.interval([pair for pairs in table.values() for pair in pairs], lead),
+        **lead_interval(evidence, table),
         "n": evidence.n_seeds("skill", MAIN[0]),
         "controls": {
             "lead_in_the_format_world_over_prompt_length": float(
@@ -266,6 +269,23 @@ def baselines_row(evidence: Evidence) -> Row | None:
         },
         "detail": {"r": means, "r_in_the_format_world": {k: float(v) for k, v in r_flat.items()}},
     }
+
+
+def lead_interval(evidence: Evidence, table: Mapping[str, Sequence[Pair]]) -> dict[str, float]:
+    """Return r of the first score minus the best of the others, means over their pairs.
+
+    Args:
+        evidence: Records and choices.
+        table: As `baseline_pairs` gives it.
+    """
+    names = list(table)
+
+    def lead(r: np.ndarray) -> np.ndarray:
+        by_name = r.reshape(len(names), len(table[names[0]]), -1)
+        mean = np.stack([strength(n, by_name[i]).mean(0) for i, n in enumerate(names)])
+        return mean[0] - mean[1:].max(0)
+
+    return evidence.interval([pair for pairs in table.values() for pair in pairs], lead)
 
 
 def _rs(pairs: Sequence[Pair]) -> np.ndarray:

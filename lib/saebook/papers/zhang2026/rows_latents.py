@@ -10,7 +10,7 @@ from saebook.papers.zhang2026 import sts
 from saebook.papers.zhang2026.cells import TARGET, Cell
 from saebook.papers.zhang2026.evidence import Evidence, widened
 from saebook.papers.zhang2026.plan import LATENT_COUNTS, MAIN, MIXES, WHICH
-from saebook.papers.zhang2026.rows import Row
+from saebook.papers.zhang2026.rows import Row, named_parts
 from saebook.papers.zhang2026.worlds import SOURCES
 from saebook.stats import pearson, t_interval
 from saebook.testbed.lexicon import DOMAINS
@@ -19,18 +19,23 @@ TAUGHT = 5.0
 """Accuracy on the target, percent, below which no set of latents has taught anything."""
 
 
-def _parts(named: dict[str, dict[str, float]]) -> Row:
-    return {
-        end: {name: part[end] for name, part in named.items()}
-        for end in ("estimate", "low", "high")
-    }
+def concentrations(
+    evidence: Evidence, cell: Cell, n: int | None = None
+) -> tuple[float, float] | None:
+    """Return the share of a cell's change in the top n latents and in as large a share of raw.
 
+    Args:
+        evidence: Records and choices.
+        cell: A fine-tuning.
+        n: Latents; by default the paper's share of the dictionary.
 
-def _concentrations(evidence: Evidence, cell: Cell) -> tuple[float, float] | None:
+    Returns:
+        None where the shift is not on record.
+    """
     layer, name = evidence.default
     found = []
     width = len(evidence.change("skill", cell.source))
-    share = sts.n_by_ratio(width) / width
+    share = (n or sts.n_by_ratio(width)) / width
     for sae in (name, "raw"):
         shift = evidence.records.shift(cell, layer, sae)
         if shift is None:
@@ -42,8 +47,8 @@ def _concentrations(evidence: Evidence, cell: Cell) -> tuple[float, float] | Non
 
 def concentration_row(evidence: Evidence) -> Row | None:
     """C1: share of the change in the top latents, and its lead over raw dimensions."""
-    held = [_concentrations(evidence, c) for c in evidence.cells("skill", MAIN)]
-    null = [_concentrations(evidence, c) for c in evidence.cells("null", MAIN)]
+    held = [concentrations(evidence, c) for c in evidence.cells("skill", MAIN)]
+    null = [concentrations(evidence, c) for c in evidence.cells("null", MAIN)]
     pairs, still = [p for p in held if p], [p for p in null if p]
     if len(pairs) < 2 or not still:
         return None
@@ -53,7 +58,7 @@ def concentration_row(evidence: Evidence) -> Row | None:
     }
     control = float(np.mean([a for a, _ in still]))
     return {
-        **_parts(parts),
+        **named_parts(parts),
         "n": len(pairs),
         "controls": {"share_after_null_fine_tuning": control},
         "detail": {"raw": float(np.mean([b for _, b in pairs]))},
@@ -156,7 +161,7 @@ def mixture_row(evidence: Evidence) -> Row | None:
         "cost on target": t_interval(cost)._asdict(),
     }
     return {
-        **_parts(parts),
+        **named_parts(parts),
         "n": len(seeds),
         "controls": {"difference_between_two_seeds_of_equal_shares": control},
         "detail": {kind: [list(v) for v in by_seed.values()] for kind, by_seed in held.items()},
@@ -179,7 +184,7 @@ def selective_row(evidence: Evidence) -> Row | None:
         parts[label] = t_interval(lead)._asdict()
         between += [held["matched"][s] - held["matched2"][s] for s in seeds]
     return {
-        **_parts(parts),
+        **named_parts(parts),
         "n": n,
         "controls": {"lead_of_one_matched_random_set_over_another": float(np.mean(between))},
     }
@@ -215,7 +220,7 @@ def reinforced_row(evidence: Evidence) -> Row | None:
     parts = {"correlation": evidence.interval(pairs, lambda r: r[0] - r[1]), "overlap": drop}
     control = sft[0] - sft[1]
     return {
-        **_parts(parts),
+        **named_parts(parts),
         "n": len(overlaps["rl"]),
         "controls": {"overlap_difference_between_two_supervised_seeds": control},
         "detail": {"r": [pearson(*p) for p in pairs], "overlaps": overlaps},
