@@ -15,28 +15,27 @@ from saebook.papers.yang2024.arms import (
     INTERFERENCE,
     PREREQUISITE,
     Arm,
+    Cell,
     Plan,
 )
 from saebook.papers.yang2024.effects import Table
 from saebook.papers.yang2024.parameters import Parameters
-from saebook.papers.yang2024.training import (
-    Settings,
-    difficulty,
-    shown_items,
-    sitting,
-    train_arm,
-)
+from saebook.papers.yang2024.sittings import shown_items, sitting
+from saebook.papers.yang2024.starts import _untrained, load_start
+from saebook.papers.yang2024.training import Settings, train_cell
 from saebook.stats import t_interval
 
-PLAN = Plan(("small", "large"), "large")
-N_SEEDS, N_TEST = 4, 200
+PLAN = Plan(("small", "large"), "large", "guessing")
+N_TEST = 200
 
 
 def accuracy_of(arm: Arm) -> float:
     """A made-up truth: Curriculum helps where there is a prerequisite, Blocked harms."""
+    if arm.model == PLAN.chance_model:
+        return 0.2167
     if arm.world == FREE:
         return 0.4
-    if arm.order == "Curriculum" and arm.label != "permuted" and arm.label != "permuted again":
+    if arm.order == "Curriculum" and not arm.label.startswith("redrawn"):
         return 0.48 if arm.world == PREREQUISITE else 0.4
     if arm.order == "Blocked" and arm.categories == "given" and arm.show == "once":
         return 0.3 if arm.world == INTERFERENCE else 0.4
@@ -47,7 +46,7 @@ def accuracy_of(arm: Arm) -> float:
 def made() -> pd.DataFrame:
     rng, found = np.random.default_rng(0), []
     for arm in PLAN.arms():
-        for seed in range(10 if arm.amplified else N_SEEDS):
+        for seed in PLAN.seeds(arm):
             for test in effects.SETS:
                 bits = rng.random(N_TEST) < accuracy_of(arm)
                 found.append(records.rows_of(arm, seed, test, bits, "w"))
@@ -164,6 +163,7 @@ def test_the_positive_controls_see_the_made_up_effects(held):
 
 def test_models_near_chance_are_set_aside(held, made):
     frame = gates.chance_frame(held, N_TEST)
+    assert frame["above"].to_dict() == {"small": True, "large": True, "guessing": False}
     assert gates.above_chance(held, frame).models == PLAN.models
     guess = made.assign(bits=[np.packbits(np.arange(N_TEST) % 5 == 0).tobytes()] * len(made))
     low = dataclasses.replace(held, table=Table(guess))
@@ -186,10 +186,43 @@ ROWS = {
     "K11": rows.blocked_row,
     "K12": side_rows.repetition_row,
     "K13": side_rows.rate_row,
-    "K14": lambda held: rows.chance_row(
-        dataclasses.replace(held, models=held.models[1:]), PLAN.models, "small"
-    ),
+    "K14": lambda held: rows.chance_row(held, gates.chance_frame(held, N_TEST)),
 }
+
+
+def test_rows_whose_cells_have_more_runs_read_all_of_them(held):
+    runs = {claim: make(held)["n"] for claim, make in ROWS.items()}
+    more = {"K7": 12, "K10": 12, "K12": 12, "K14": 8}
+    assert runs == {claim: more.get(claim, 4) for claim in ROWS}
+
+
+def test_a_cell_holds_as_many_runs_as_are_trained_together_and_no_run_comes_twice():
+    cells = PLAN.cells()
+    found = [run for cell in cells for run in cell.runs]
+    assert len(found) == len(set(found)) == sum(len(PLAN.seeds(arm)) for arm in PLAN.arms())
+    assert {len(cell.seeds) for cell in cells} == {4, 10}
+    first = [cell.arm for cell in cells[: len(PLAN.arms())]]
+    assert first == PLAN.arms()
+
+
+def test_the_model_at_chance_is_drawn_from_its_seed_and_has_a_house_model_s_shape():
+    drawn, house = load_start("untrained-gemma2-base-d32"), load_start("gemma2-base-d32")
+    shapes = [{n: p.shape for n, p in m.model.named_parameters()} for m in (drawn, house)]
+    assert shapes[0] == shapes[1] and drawn.family == house.family
+    _untrained.cache_clear()
+    assert load_start("untrained-gemma2-base-d32").digest == drawn.digest != house.digest
+    with pytest.raises(ValueError, match="gemma2-base-d7"):
+        load_start("untrained-gemma2-base-d7")
+
+
+def test_leaving_out_every_model_loses_all_of_the_gain():
+    grid = np.zeros((6, 2, 3, 2))
+    grid[3, 0] += 6
+    every = np.arange(2)
+    assert effects.change_without(grid, grid, every) == 0
+    assert effects.change_without(grid, None, every) == -1
+    assert effects.change_without(grid, grid[:, 1:], every) == -1
+    assert effects.change_without(grid, grid[:, :1], every) == pytest.approx(6 / 3 - 1)
 
 
 def test_every_row_has_the_shape_and_the_controls_that_the_ledger_asks_for(held):
@@ -206,14 +239,14 @@ def test_every_row_has_the_shape_and_the_controls_that_the_ledger_asks_for(held)
 
 def test_a_few_questions_are_trained_in_their_order_and_repeat():
     arm = Arm("gemma2-base", PREREQUISITE, "Curriculum", "oracle", n_items=24)
-    settings = Settings((0, 1), 6, 3e-3)
-    found, again = train_arm(arm, settings), train_arm(arm, settings)
+    cell, settings = Cell(arm, (0, 1)), Settings(6, 3e-3)
+    found, again = train_cell(cell, settings), train_cell(cell, settings)
     assert found["bits"].tolist() == again["bits"].tolist()
     assert found["n"].tolist() == [6, 6, 6] * 2
     sat = sitting("gemma2", PREREQUISITE, False, 24, 6)
     shown = shown_items(arm, sat, 0, "repository")
     assert len(shown) == 18
-    hard = difficulty(sat, "oracle")[shown].tolist()
+    hard = sat.label("oracle", 0)[shown].tolist()
     assert hard == sorted(hard)
     free = dataclasses.replace(arm, world=FREE)
     assert shown_items(free, sat, 0, "repository") != shown
@@ -226,15 +259,20 @@ def test_a_testbed_run_without_records_says_so_and_measures_nothing(monkeypatch,
     assert found.empty and nothing.models == ()
     assert gates.positive_controls(nothing).empty
     assert not gates.control_holds(gates.positive_controls(nothing))
-    for make in ROWS.values():
+    for claim, make in ROWS.items():
         with pytest.raises(records.MissingRecords):
-            make(nothing)
+            rows.chance_row(nothing, TWO) if claim == "K14" else make(nothing)
+
+
+TWO = pd.DataFrame({"accuracy": [21.0, 40.0], "above": [False, True]}, index=["small", "large"])
 
 
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
         ({"models": "a"}, "at least two"),
+        ({"chance_model": "gemma2-base"}, "one of the grid's"),
+        ({"n_side": 3}, "at least n_seeds 4"),
         ({"side_model": "gemma2-base-d7"}, "gemma2-base-d7"),
         ({"n_large": 30}, "n_large 30"),
     ],
@@ -246,32 +284,37 @@ def test_parameters_that_do_not_fit_are_refused(changed, words):
 
 def test_what_has_no_record_is_named_and_not_made_up(made):
     config = Parameters.checked({**Parameters().model_dump(), "models": "small,large",
-                                 "side_model": "large", "n_large": 2622})  # fmt: skip
+                                 "side_model": "large", "n_large": 2622,
+                                 "chance_model": "guessing"})  # fmt: skip
     assert sources.evidence(made, config).models == ("small", "large")
-    assert sources.missing_arms(made, config).sum() == 0
+    assert sources.missing(made, config).sum() == 0
     without = made[~((made["model"] == "small") & (made["order"] == "Blocked"))]
     assert sources.evidence(without, config).models == ("large",)
-    assert sources.missing_arms(without, config).sum() == 3
+    assert sources.missing(without, config).sum() == 4
     one = rows.Evidence(Table(without), PLAN, ("large",), 100, 0)
     with pytest.raises(records.MissingRecords, match="at least two"):
         rows.interaction_row(one)
     with pytest.raises(records.MissingRecords, match="none can be left out"):
-        rows.chance_row(one, ("large",), "large")
+        rows.chance_row(one, TWO.loc[["large"]])
     with pytest.raises(records.MissingRecords, match="Blocked"):
         rows.Evidence(Table(without), PLAN, ("small",), 100, 0).grid(PREREQUISITE)
 
 
 def test_a_grid_goes_on_from_records_of_its_own_settings_and_weights(made, monkeypatch, tmp_path):
     config = Parameters.checked({**Parameters().model_dump(), "models": "small,large",
-                                 "side_model": "large", "n_large": 2622})  # fmt: skip
+                                 "side_model": "large", "n_large": 2622,
+                                 "chance_model": "guessing"})  # fmt: skip
     monkeypatch.setattr(sources, "records_dir", lambda: tmp_path)
     monkeypatch.setattr(sources, "_weights", lambda model: "w" if model == "large" else "other")
     assert sources.recorded(config) is None
     records.write(made, tmp_path / records.FILE, config.settings.text)
     held = sources.recorded(config)
     assert held is not None and set(held["model"]) == {"large"}
-    arms = PLAN.core("large")[:3]
-    monkeypatch.setattr(training, "records_of", lambda *_: pytest.fail("an arm was trained anew"))
-    assert records.held_arms(training.grid(arms, config.settings, held=held)) == set(arms)
+    cells = [cell for cell in PLAN.cells() if cell.arm.model == "large"][-3:]
+    monkeypatch.setattr(training, "records_of", lambda *_: pytest.fail("a cell was trained anew"))
+    found = training.grid(cells, config.settings, held=held)
+    assert records.held_runs(found) == set().union(*(cell.runs for cell in cells))
+    fewer = found[found["seed"] != cells[0].seeds[0]]
+    assert training.missing_cells(cells, fewer)[0] == cells[0]
     other = Parameters.checked({**config.model_dump(), "lr": 1e-4})
     assert sources.recorded(other) is None

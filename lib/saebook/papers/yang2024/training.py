@@ -6,33 +6,22 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from transformers import PreTrainedModel
 
 from saebook.cache import Cache
-from saebook.finetune import Item, LoRA, Question, Schedule, answer_item, score, word_question
+from saebook.finetune import LoRA, Schedule, score
 from saebook.finetune.stacked import Run, fine_tune_stack
 from saebook.papers.yang2024 import records
-from saebook.papers.yang2024.arms import FREE, PREREQUISITE, Arm, Cell
-from saebook.papers.yang2024.clusters import clustered_categories, stem
-from saebook.papers.yang2024.exams import Exam, ExamWorld, folds
+from saebook.papers.yang2024.arms import Arm, Cell
+from saebook.papers.yang2024.exams import folds
 from saebook.papers.yang2024.labellers import shipped_difficulty
-from saebook.papers.yang2024.labels import (
-    oracle_difficulty,
-    permuted,
-    reversed_difficulty,
-    student_difficulty,
-)
-from saebook.papers.yang2024.orders import READINGS, order, repeated
+from saebook.papers.yang2024.sittings import FOLDS, Sitting, shown_items, sitting
 from saebook.papers.yang2024.starts import Start, at_hand, load_start
-from saebook.testbed import load_world
-from saebook.testbed.tokenizers import build_tokenizer
 
-FOLDS = 4
-"""Parts of the exam; a run leaves out part `seed % 4` and is tested on it (Section 3.3)."""
 BATCH = 8
 """Items a step: batch 4, accumulated twice (Appendix B)."""
 ADAPTER = LoRA(r=16, alpha=64.0, dropout=0.0)
@@ -61,87 +50,6 @@ class Settings:
         return Schedule(epochs, BATCH, self.lr, warmup_share=0.0, decay=decay)
 
 
-@dataclass(frozen=True)
-class Sitting:
-    """An exam as tokens, with its test sets."""
-
-    world: ExamWorld
-    exam: Exam
-    questions: tuple[Question, ...]
-    items: tuple[Item, ...]
-    tests: dict[str, list[Question]]
-
-
-@lru_cache(maxsize=8)
-def sitting(family: str, world: str, amplified: bool, n_items: int, n_test: int) -> Sitting:
-    """Write an exam and its test sets for a family's tokenizer; kept for the arms to come."""
-    asked = ExamWorld(PREREQUISITE if world == FREE else world, load_world(), amplified)
-    tokenizer = build_tokenizer(load_world(), family, chat=False)
-
-    def tokens(exam: Exam) -> list[Question]:
-        return [word_question(tokenizer, text) for text in exam.texts]
-
-    exam = asked.exam(n_items)
-    questions = tuple(tokens(exam))
-    items = tuple(answer_item((*q.ids, q.options[q.right]), len(q.ids)) for q in questions)
-    tests = {name: tokens(asked.test_set(name, n_test)) for name in ("MedMCQA", "MedQA")}
-    return Sitting(asked, exam, questions, items, tests)
-
-
-def difficulty(sat: Sitting, label: str, seed: int = 0) -> np.ndarray:
-    """Return the label of each question of an exam.
-
-    Args:
-        sat: The exam.
-        label: One of `LABELS`.
-        seed: Of the run; read by the labels that are dealt out anew in each.
-
-    Raises:
-        ValueError: An unknown label, or one that is not shipped for this exam.
-    """
-    exam, world = sat.exam, sat.world
-    makers: dict[str, Callable[[], np.ndarray]] = {
-        "none": lambda: np.zeros(len(exam)),
-        "students": lambda: student_difficulty(exam.depths, world.seed),
-        "models": lambda: shipped_difficulty(world, exam),
-        "oracle": lambda: oracle_difficulty(exam.depths),
-        "reversed": lambda: reversed_difficulty(student_difficulty(exam.depths, world.seed)),
-        "redrawn": lambda: permuted(shipped_difficulty(world, exam), 2 * seed + 100),
-        "redrawn again": lambda: permuted(shipped_difficulty(world, exam), 2 * seed + 101),
-    }
-    if label not in makers:
-        raise ValueError(f"unknown label {label!r}; known: {', '.join(makers)}")
-    return makers[label]()
-
-
-def categories(sat: Sitting, kind: str, seed: int) -> list[str]:
-    """Return the category of each question: given, permuted, clustered or random."""
-    given = sat.exam.categories
-    if kind == "given":
-        return given
-    if kind == "permuted":
-        return [str(c) for c in permuted(given, seed)]
-    found = clustered_categories([stem(text.words) for text in sat.exam.texts], 0)
-    return found if kind == "clustered" else [str(c) for c in permuted(found, seed)]
-
-
-def shown_items(arm: Arm, sat: Sitting, seed: int, reading: str) -> list[int]:
-    """Return the questions that a run is shown, in order, as indices into the exam.
-
-    In the order-free world the labels are attached to the questions at random, by the seed. All
-    folds train on equally many questions: where the parts differ by one, one is left out.
-    """
-    fold = folds(len(sat.exam), FOLDS, 0)
-    train = np.flatnonzero(fold != seed % FOLDS)[: len(fold) - int(np.bincount(fold).max())]
-    groups, hard = categories(sat, arm.categories, seed), difficulty(sat, arm.label, seed)
-    if arm.world == FREE:
-        groups, hard = [str(c) for c in permuted(groups, seed)], permuted(hard, seed + 1000)
-    draw = 1000 * arm.draw + seed
-    make = repeated if arm.show == "each block three times" else order
-    own = [groups[i] for i in train], [float(hard[i]) for i in train], draw
-    return [int(train[i]) for i in make(arm.order, *own, reading=READINGS[reading])]
-
-
 def train_cell(cell: Cell, settings: Settings) -> pd.DataFrame:
     """Train the runs of a cell side by side and return their records, three a run."""
     arm, start = cell.arm, load_start(cell.arm.model)
@@ -151,13 +59,29 @@ def train_cell(cell: Cell, settings: Settings) -> pd.DataFrame:
         for seed in cell.seeds
     ]
     stack = fine_tune_stack(start.model, runs, settings.schedule(arm), ADAPTER)
-    fold, rows = folds(len(sat.exam), FOLDS, 0), list[dict[str, object]]()
-    for seed, model in zip(cell.seeds, stack.models(), strict=True):
-        left_out = [sat.questions[i] for i in np.flatnonzero(fold == seed % FOLDS)]
-        for test, asked in {"LEK": left_out, **sat.tests}.items():
-            bits = score(model, asked).bits
-            rows.append(records.rows_of(arm, seed, test, bits, start.digest[:16]))
-    return pd.DataFrame(rows)
+    sittings = zip(cell.seeds, stack.models(), strict=True)
+    rows = [tested(arm, sat, seed, model, start.digest) for seed, model in sittings]
+    return pd.DataFrame([row for three in rows for row in three])
+
+
+def tested(
+    arm: Arm, sat: Sitting, seed: int, model: PreTrainedModel, digest: str
+) -> list[dict[str, object]]:
+    """Return a trained run's records: its left-out part of the exam, and the two other test sets.
+
+    Args:
+        arm: What was trained.
+        sat: The exam.
+        seed: Of the run; decides the part that was left out.
+        model: As trained.
+        digest: Of the weights it started from.
+    """
+    fold = folds(len(sat), FOLDS, 0)
+    left_out = [sat.questions[i] for i in np.flatnonzero(fold == seed % FOLDS)]
+    return [
+        records.rows_of(arm, seed, test, score(model, asked).bits, digest[:16])
+        for test, asked in {"LEK": left_out, **sat.tests}.items()
+    ]
 
 
 def cell_key(cell: Cell, settings: Settings, start: Start) -> str:
