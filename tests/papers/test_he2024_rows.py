@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from saebook.claims import load_ledger
-from saebook.papers.he2024 import audit, gates, rows, tables
+from saebook.papers.he2024 import audit, gates, quality_rows, shift, tables, transfer_rows
 from saebook.papers.he2024.parameters import Parameters
+from saebook.papers.he2024.quality import FARTHEST
 from saebook.papers.he2024.scope import N_LAYERS
 from saebook.papers.he2024.transfer import OTHER
 
@@ -57,7 +58,7 @@ def codes() -> pd.DataFrame:
 
 
 def test_the_transfer_ratio_is_that_of_the_worst_block_but_the_last(losses, codes, config):
-    row = rows.transfer_row(losses, codes, config)
+    row = transfer_rows.transfer_row(losses, codes, config)
     assert row["estimate"]["Delta loss"] == pytest.approx(1.1, abs=1e-6)
     assert row["estimate"]["L0"] == pytest.approx(0.05)
     control = row["controls"]["Delta_loss_ratio_of_an_SAE_of_another_family"]
@@ -65,14 +66,14 @@ def test_the_transfer_ratio_is_that_of_the_worst_block_but_the_last(losses, code
 
 
 def test_model_and_text_are_told_apart(losses, config):
-    found = rows.design_row(losses, config)
+    found = transfer_rows.design_row(losses, config)
     assert found["estimate"]["model"] == pytest.approx(0.08 / 0.088)
     assert found["estimate"]["text"] == pytest.approx(0.8)
     assert found["controls"]["ratio_between_two_samples_of_one_text"] == pytest.approx(1.0)
 
 
 def test_the_last_block_is_set_against_the_median_of_the_others(losses, config):
-    row = rows.last_block_row(losses, config)
+    row = transfer_rows.last_block_row(losses, config)
     assert row["estimate"] == pytest.approx(4.0)
     assert row["controls"]["largest_ratio_among_other_blocks_over_median"] == pytest.approx(1.0)
 
@@ -86,16 +87,16 @@ def test_a_rise_beyond_the_context_is_read_in_percent(config):
         for s in range(8)
         for start in range(0, 512, 64)
     ]  # fmt: skip
-    row = rows.position_row(pd.DataFrame(made), config)
+    row = quality_rows.position_row(pd.DataFrame(made), config)
     assert row["estimate"]["fvu_pooled"] == pytest.approx(12)
     assert row["estimate"]["L0"] == pytest.approx(10)
     assert row["controls"]["rise_for_an_SAE_trained_at_full_context"] == pytest.approx(0)
 
 
 def test_conversion_and_sparsity_are_read_from_sums(config):
-    active = {"TopK": 13, "JumpReLU": 13.13, "another layer's threshold": 26, "TopK again": 13,
+    active = {"TopK": 13, "JumpReLU": 13.13, FARTHEST: 9, "TopK again": 13,
               "ReLU": 39}  # fmt: skip
-    error = {"TopK": 10, "JumpReLU": 10.5, "another layer's threshold": 20, "TopK again": 10,
+    error = {"TopK": 10, "JumpReLU": 10.5, FARTHEST: 20, "TopK again": 10,
              "ReLU": 12}  # fmt: skip
     made = [
         {"sae": s, "chunk": c, "n": 512, "active": 512 * active[s], "error": error[s],
@@ -103,10 +104,11 @@ def test_conversion_and_sparsity_are_read_from_sums(config):
         for s in active for c in range(6)
     ]  # fmt: skip
     table = pd.DataFrame(made)
-    row = rows.conversion_row(table, config)
+    row = quality_rows.conversion_row(table, config)
     assert row["estimate"]["L0"] == pytest.approx(0.01)
     assert row["estimate"]["explained variance"] == pytest.approx(-0.005)
-    assert rows.vanilla_row(table, config)["estimate"] == pytest.approx(0.02)
+    assert list(row["controls"].values()) == [pytest.approx(4 / 13)]
+    assert quality_rows.vanilla_row(table, config)["estimate"] == pytest.approx(0.02)
 
 
 def test_the_bridge_compares_by_kind_of_token(config):
@@ -116,16 +118,37 @@ def test_the_bridge_compares_by_kind_of_token(config):
         for d in range(9) for c in ("content", "template and first")
         for s in ("base", "FAST", "FAST again")
     ]  # fmt: skip
-    row = rows.bridge_row(pd.DataFrame(made), config)
+    row = quality_rows.bridge_row(pd.DataFrame(made), config)
     assert row["estimate"] == pytest.approx({"template and first": 3.0, "content": 1.0})
     assert row["controls"]["ratio_between_two_seeds_of_FAST"] == pytest.approx(1.0)
 
 
-def test_resampled_intervals_hold_their_estimates(config):
-    units = pd.DataFrame({"a": np.random.default_rng(0).random(40), "b": 1.0})
-    row = rows.resampled(units, lambda s: {"mean": s["a"] / s["b"]}, config)
-    assert row["low"]["mean"] < row["estimate"]["mean"] < row["high"]["mean"]
-    assert row["estimate"]["mean"] == pytest.approx(units["a"].mean())
+def test_the_wide_saes_gain_is_that_of_the_block_where_it_is_least(config):
+    made = [
+        {"layer": layer, "sae": name, "document": d, "n": 10, "ev": 0.9 + gain,
+         "nats": 30.0 - 10 * gain * (1 + layer)}
+        for layer in range(N_LAYERS) for d in range(9)
+        for name, gain in (("narrow", 0.0), ("wide", 0.01))
+    ]  # fmt: skip
+    again = [{**row, "sae": "narrow again", "ev": 0.898} for row in made
+             if row["layer"] == config.layer and row["sae"] == "narrow"]  # fmt: skip
+    row = quality_rows.width_row(pd.DataFrame(made + again), config)
+    assert row["estimate"]["Delta loss"] == pytest.approx(0.01)
+    assert row["estimate"]["explained variance"] == pytest.approx(0.01)
+    assert row["high"]["explained variance"] == pytest.approx(0.012)
+    assert row["n"] == 9
+
+
+def test_a_form_in_which_the_instruct_model_fits_as_well_has_a_ratio_of_one():
+    made = [
+        {"layer": layer, "model": model, "form": form, "shift": 0.1 * (model == "instruct"),
+         "fvu": 0.2 * (3 if (model, form) == ("instruct", "JumpReLU") else 1), "l0": 13.0}
+        for layer in range(2) for model in ("base", "instruct") for form in shift.FORMS
+    ]  # fmt: skip
+    table = shift.ratios_by_block(pd.DataFrame(made))
+    assert table["JumpReLU"].tolist() == pytest.approx([3, 3])
+    assert table["TopK"].tolist() == pytest.approx([1, 1])
+    assert table["shift"].tolist() == pytest.approx([0.1, 0.1])
 
 
 def test_the_transfer_gate_wants_worse_and_at_most_twice(codes):

@@ -40,6 +40,8 @@ class Parameters(ChapterParameters):
     """Held-out dialogues."""
     n_documents: int = Field(48, ge=8)
     """Held-out documents of each kind."""
+    n_long_documents: int = Field(2_000, ge=8)
+    """Held-out documents of each kind that fill the long contexts."""
     n_resamples: int = Field(2_000, ge=50)
     """Bootstrap resamples."""
     seed: int = Field(0, ge=0)

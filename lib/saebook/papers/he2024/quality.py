@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
 from torch import Tensor
 
 from saebook.activations import stream_activations
-from saebook.corpora import token_batches
+from saebook.corpora import TokenBatch, token_batches
 from saebook.papers.he2024.scope import N_LAYERS, RELU_RECIPE, Scope, activations
 from saebook.papers.he2024.transfer import ordinary_tokens_only
-from saebook.reconstruction import nll_by_text, reconstruct
+from saebook.reconstruction import nll_by_text, reconstruct, token_errors
 from saebook.subjects import hook_name
-from saebook.zoo.convert import to_jumprelu, topk_threshold
+from saebook.zoo import HouseSAE, SAESpec
+from saebook.zoo.convert import to_jumprelu
 
+Name = TypeVar("Name")
 VANILLA_TIMES = 3
 """How much denser the plain ReLU SAE is (L0 of about 150 against 50)."""
 FIRST, LAST = 128, 384
 """Positions below the first are within the training context, those from the last far beyond."""
-
-
-@torch.no_grad()
-def token_errors(sae: Any, x: Tensor) -> pd.DataFrame:
-    """Squared error, squared deviation from the mean, and active latents of every token."""
-    codes = sae.encode(x)
-    error = (x - sae.decode(codes)).double().square().sum(-1)
-    spread = (x - x.mean(0)).double().square().sum(-1)
-    return pd.DataFrame({"error": error, "spread": spread, "active": (codes > 0).sum(-1)})
+FARTHEST = "farthest threshold"
+"""Name of the SAE whose threshold is that of the block where it differs most."""
 
 
 def suite_table(scope: Scope) -> pd.DataFrame:
@@ -51,9 +48,9 @@ def suite_table(scope: Scope) -> pd.DataFrame:
         config.layer, architecture="standard", recipe=RELU_RECIPE,
         sparsity=float(VANILLA_TIMES * config.k),
     )  # fmt: skip
-    found, read = scope.saes(specs.values()), activations(subject, batches, range(N_LAYERS))
-    for (layer, name), spec in specs.items():
-        sae = found[spec].sae
+    read = activations(subject, batches, range(N_LAYERS))
+    for (layer, name), entry in _found(scope, specs).items():
+        sae = entry.sae
         errors = token_errors(sae, read[layer])
         spliced = nll_by_text(subject, batches, layer, reconstruct(sae), ordinary_tokens_only)
         rows.append(
@@ -69,8 +66,8 @@ def error_table(scope: Scope) -> pd.DataFrame:
     """Token errors on documents of the SAEs that L5 and L6 compare, by block of 512 tokens.
 
     Returns:
-        A row a chunk of tokens and SAE: sae (TopK, JumpReLU, another layer's threshold, TopK
-        again, ReLU), chunk, error, spread, active (summed), n.
+        A row a chunk of tokens and SAE: sae (TopK, JumpReLU, `FARTHEST`, TopK again, ReLU),
+        chunk, error, spread, active (summed), n.
     """
     config, subject = scope.config, scope.subjects["base"]
     layer, batches = config.layer, scope.batches("base", "documents")
@@ -80,19 +77,13 @@ def error_table(scope: Scope) -> pd.DataFrame:
         "TopK": scope.spec(layer),
         "TopK again": scope.spec(layer, seed=1),
         "ReLU": scope.spec(layer, architecture="standard", recipe=RELU_RECIPE, sparsity=dense),
-        "other layer": scope.spec(0 if layer else 1),
     }
-    found = scope.saes(specs.values())
-    topk, calibration = found[specs["TopK"]].sae, scope.calibration[layer]
-    elsewhere = scope.calibration[0 if layer else 1]
-    foreign = topk_threshold(found[specs["other layer"]].sae, elsewhere)
-    tried = {
-        "TopK": topk,
-        "JumpReLU": to_jumprelu(topk, calibration),
-        "another layer's threshold": to_jumprelu(topk, calibration, foreign),
-        "TopK again": found[specs["TopK again"]].sae,
-        "ReLU": found[specs["ReLU"]].sae,
-    }
+    tried = {name: entry.sae for name, entry in _found(scope, specs).items()}
+    thresholds = scope.thresholds
+    farthest = max(thresholds, key=lambda i: abs(math.log(thresholds[i] / thresholds[layer])))
+    calibration = scope.calibration[layer]
+    tried["JumpReLU"] = to_jumprelu(tried["TopK"], calibration)
+    tried[FARTHEST] = to_jumprelu(tried["TopK"], calibration, thresholds[farthest])
     parts = []
     for name, sae in tried.items():
         table = token_errors(sae, x).assign(n=1, chunk=(torch.arange(len(x)) // 512).numpy())
@@ -108,13 +99,13 @@ def position_table(scope: Scope) -> pd.DataFrame:
         sequence, start, error, spread, active (summed), n.
     """
     config, subject = scope.config, scope.subjects["base"]
-    batches = token_batches(subject, scope.texts("documents"), config.long_context, "packed")
+    texts = scope.texts("documents", n=config.n_long_documents)
+    batches = token_batches(subject, texts, config.long_context, "packed")
     batches = [b for b in batches if b.ids.shape[1] == config.long_context]
     specs = {
         "short context": scope.spec(config.layer),
         "full context": scope.spec(config.layer, context=config.long_context),
     }
-    found, parts = scope.saes(specs.values()), []
     kept = [b.keep(drop_special=True) for b in batches]
     x = activations(subject, batches, [config.layer])[config.layer]
     place = torch.cat([b.place[k] for b, k in zip(batches, kept, strict=True)])
@@ -122,8 +113,9 @@ def position_table(scope: Scope) -> pd.DataFrame:
         [torch.arange(len(b.ids))[:, None].expand_as(b.ids)[k] + 1000 * i
          for i, (b, k) in enumerate(zip(batches, kept, strict=True))]
     )  # fmt: skip
-    for name, spec in specs.items():
-        sae = scope.converted(found[spec], config.layer)
+    parts = []
+    for name, entry in _found(scope, specs).items():
+        sae = scope.converted(entry, config.layer)
         table = token_errors(sae, x).assign(
             n=1, start=(place // 64 * 64).numpy(), sequence=sequence.numpy()
         )
@@ -150,21 +142,26 @@ def bridge_table(scope: Scope) -> pd.DataFrame:
     }
     texts, parts = scope.texts("dialogues"), []
     batches = token_batches(subject, texts, config.long_context, "single")
-    found = scope.saes(specs.values())
     stream = stream_activations(subject, batches, [config.layer])
     x = torch.cat([p[hook_name(config.layer)] for p in stream])
     marked = torch.cat([_template_or_first(texts, b)[b.mask] for b in batches])
     dialogue = torch.cat([b.document[b.mask] for b in batches])
     names = ["template and first" if m else "content" for m in marked.tolist()]
-    for name, spec in specs.items():
-        table = token_errors(found[spec].sae, x).assign(n=1, dialogue=dialogue.numpy())
+    for name, entry in _found(scope, specs).items():
+        table = token_errors(entry.sae, x).assign(n=1, dialogue=dialogue.numpy())
         table["class"] = names
         sums = table.groupby(["dialogue", "class"])[["error", "n"]].sum().reset_index()
         parts.append(sums.assign(sae=name))
     return pd.concat(parts, ignore_index=True)
 
 
-def _template_or_first(texts: list[Any], batch: Any) -> Tensor:
+def _found(scope: Scope, specs: Mapping[Name, SAESpec]) -> dict[Name, HouseSAE]:
+    """SAEs by the name that a table gives them, all fetched at once."""
+    held = scope.saes(specs.values())
+    return {name: held[spec] for name, spec in specs.items()}
+
+
+def _template_or_first(texts: list[Any], batch: TokenBatch) -> Tensor:
     """Tokens that the template wrote, or that stand first, bool [batch, context]."""
     found = batch.place == 0
     for i, j in (batch.position >= 0).nonzero().tolist():

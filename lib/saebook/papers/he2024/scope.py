@@ -17,7 +17,7 @@ from saebook.sinks import ordinary_tokens, plant_sink, sink_ratio
 from saebook.subjects import Subject, hook_name, load_subject
 from saebook.testbed import World, load_world
 from saebook.zoo import HouseSAE, HouseSource, SAESpec, get_saes
-from saebook.zoo.convert import to_jumprelu
+from saebook.zoo.convert import to_jumprelu, topk_threshold
 
 RECIPE, RELU_RECIPE = "2-llama-scope", "2"
 N_LAYERS = 6
@@ -48,14 +48,20 @@ class Scope:
         return sink_ratio(self.subjects["instruct sink"], self.texts("dialogues")[:16],
                           self.config.layer)  # fmt: skip
 
-    def texts(self, kind: str, seed: int = 0) -> list[Any]:
-        """Held-out annotated texts: dialogues, or encyclopaedia documents and problems."""
+    def texts(self, kind: str, seed: int = 0, n: int | None = None) -> list[Any]:
+        """Held-out annotated texts: dialogues, or encyclopaedia documents and problems.
+
+        Args:
+            kind: dialogues or documents.
+            seed: Another gives another sample.
+            n: Dialogues, or documents of each of the two registers; by default as configured.
+        """
         config = self.config
         if kind == "dialogues":
             at = DIALOGUE_SEED + config.seed + seed
-            return self.world.sample("chats", config.n_dialogues, at, family=config.family)
+            return self.world.sample("chats", n or config.n_dialogues, at, family=config.family)
         at = DOCUMENT_SEED + config.seed + seed
-        return self._documents(config.n_documents, at)
+        return self._documents(n or config.n_documents, at)
 
     def _documents(self, n: int, seed: int) -> list[Any]:
         drawn = [self.world.sample(r, n, seed) for r in ("encyclopaedia", "problems")]
@@ -96,11 +102,21 @@ class Scope:
         return activations(self.subjects["base"], batches, range(N_LAYERS))
 
     @cached_property
-    def suite(self) -> dict[int, Any]:
-        """By block, the base SAE in the JumpReLU form in which the paper measures it."""
+    def ranked(self) -> dict[int, Any]:
+        """By block, the base SAE as it was trained, in TopK form."""
         specs = {layer: self.spec(layer) for layer in range(N_LAYERS)}
         found = self.saes(specs.values())
-        return {layer: self.converted(found[spec], layer) for layer, spec in specs.items()}
+        return {layer: found[spec].sae for layer, spec in specs.items()}
+
+    @cached_property
+    def thresholds(self) -> dict[int, float]:
+        """By block, the threshold at which k latents a token are active on base documents."""
+        return {i: topk_threshold(sae, self.calibration[i]) for i, sae in self.ranked.items()}
+
+    @cached_property
+    def suite(self) -> dict[int, Any]:
+        """By block, the base SAE in the JumpReLU form in which the paper measures it."""
+        return {i: to_jumprelu(sae, self.calibration[i]) for i, sae in self.ranked.items()}
 
     def converted(self, entry: HouseSAE, layer: int) -> Any:
         """A TopK SAE of the base model as a JumpReLU SAE."""

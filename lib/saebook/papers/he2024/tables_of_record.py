@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from saebook.papers.he2024 import quality, transfer
+from saebook.papers.he2024 import quality, shift, transfer
 from saebook.papers.he2024.gates import validity_table
 from saebook.papers.he2024.scope import Scope
 from saebook.records import recorded_tables
@@ -18,6 +18,8 @@ class Tables:
 
     losses: pd.DataFrame
     codes: pd.DataFrame
+    forms: pd.DataFrame
+    classes: pd.DataFrame
     suite: pd.DataFrame
     errors: pd.DataFrame
     positions: pd.DataFrame
@@ -30,6 +32,8 @@ def measured_tables(scope: Scope) -> Tables:
     makers = {
         "losses": lambda: transfer.loss_table(scope),
         "codes": lambda: transfer.code_table(scope),
+        "forms": lambda: shift.form_table(scope),
+        "classes": lambda: shift.class_table(scope),
         "suite": lambda: quality.suite_table(scope),
         "errors": lambda: quality.error_table(scope),
         "positions": lambda: quality.position_table(scope),
