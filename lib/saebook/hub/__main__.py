@@ -112,14 +112,15 @@ def chapter_rehearsed(slug: str, tier: str, keep: bool) -> int:
     Raises:
         HubError: The chapter has no such tier, or there is no checkout.
     """
-    from saebook.hub.rehearsal.chapters import CUT, named_in
+    from saebook.hub.rehearsal.chapters import named_in, overrides
 
     kinds = named_in(_tier_file(slug, tier)).names
     words = [sys.executable, "-m", "saebook.run", "chapter", "--nb", slug, "--tier", tier]
-    for name, value in CUT.get(slug, {}).items():
-        words += ["-p", name, str(value)]
     words += ["--keep"] if keep else []
-    return rehearsed([name for kind in kinds for name in kind], words)
+    with tempfile.TemporaryDirectory(prefix="saebook-clones-") as folder:
+        for name, value in overrides(slug, Path(folder)).items():
+            words += ["-p", name, str(value)]
+        return rehearsed([name for kind in kinds for name in kind], words)
 
 
 def pinned(slug: str, tier: str) -> list[str]:

@@ -56,7 +56,9 @@ def last_token_sweep(
     for part in equal_lengths(rows, max(1, ROWS // max(map(len, shifts.values())))):
         ids = torch.tensor([rows[i] for i in part], device=subject.device)
         prefix = DynamicCache()
-        subject.model(input_ids=ids[:, :-1], past_key_values=prefix, use_cache=True)
+        subject.model(
+            input_ids=ids[:, :-1], past_key_values=prefix, use_cache=True, logits_to_keep=1
+        )
         for layer, own in shifts.items():
             swept = _steered(subject, ids[:, -1:], prefix, layer, own)
             result[layer][part] = swept[..., columns].cpu()

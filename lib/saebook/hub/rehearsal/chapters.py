@@ -8,13 +8,65 @@ from typing import Any
 
 import yaml
 
+from saebook.hub.entries import data_set
 from saebook.hub.errors import HubError
 from saebook.hub.named import NamedEntries, named_entries
+from saebook.hub.rehearsal.clones import write_clone
 
 CUT: Mapping[str, Mapping[str, int | float | str]] = {
-    "mayne2024": {},
+    "li2025": {
+        "hub_grid": "anchors",
+        "hub_n_tokens": 1_024,
+        "hub_block": 128,
+        "hub_longest": 256,
+        "hub_dialogues": 12,
+        "hub_k": 8,
+        "hub_seeds": 2,
+        "hub_batches": 2,
+        "hub_resamples": 100,
+    },
+    "mayne2024": {"hub_pairs": 8, "hub_text_tokens": 600, "hub_prompts": 4, "hub_resamples": 50},
+    "wang2025": {
+        "hub_sparsities": "8", "hub_d_sae": 64, "hub_train_tokens": 640, "hub_context": 64,
+        "hub_corpus_tokens": 2_400, "hub_latents": 5, "hub_prompts": 4, "hub_factors": "1 4",
+        "hub_new_tokens": 4, "hub_unsteered": 8, "hub_control_latents": 5,
+    },
+    "zhang2026": {
+        "hub_items": 8,
+        "hub_batch": 4,
+        "hub_epochs": 1,
+        "hub_seeds": 2,
+        "hub_shift_tokens": 150,
+        "hub_score_tokens": 30,
+        "hub_exam_items": 2,
+        "hub_new_tokens": 3,
+        "hub_lr": 1.0e-3,
+    },
+    "yang2024": {
+        "hub_items": 12,
+        "hub_large_items": 20,
+        "hub_test": 4,
+        "hub_runs": 2,
+        "hub_resamples": 50,
+    },
 }
 """By chapter, the sizes that are cut beside those of the stand-ins; names are never changed."""
+CLONED: Mapping[str, Mapping[str, str]] = {"mayne2024": {"caa_folder": "caa"}}
+"""By chapter, parameters that take the folder of a clone, and the data set cloned there."""
+
+
+def overrides(slug: str, folder: Path) -> dict[str, int | float | str]:
+    """Parameters that a chapter's rehearsal sets: cut sizes, and stand-ins of clones.
+
+    Args:
+        slug: The chapter.
+        folder: Where the clones are written.
+    """
+    given = dict(CUT.get(slug, {}))
+    for parameter, name in CLONED.get(slug, {}).items():
+        write_clone(data_set(name), folder / name)
+        given[parameter] = str(folder / name)
+    return given
 
 
 def named_in(path: Path) -> NamedEntries:

@@ -18,6 +18,7 @@ from saebook.papers.mayne2024.vectors import (
     mean_share,
     norm_percentile,
     ordinary_activations,
+    spread_interval,
 )
 from saebook.stats import Interval
 from saebook.subjects import Subject
@@ -136,8 +137,7 @@ def _overlap(arm: Arm, contrast: Contrast, draws: int, seed: int, within: float 
     zero = arm.at_zero
     own = int(shared_top(zero, arm.encoded(contrast.vector), within=within))
     spread = shared_top(zero, arm.sae.encode(contrast.resampled(draws, seed)), within=within)
-    low, high = torch.quantile(spread.float(), torch.tensor([0.025, 0.975])).tolist()
-    return Interval(float(own), min(low, own), max(high, own))
+    return spread_interval(own, spread)
 
 
 def control_overlaps(arm: Arm, kind: str, draws: int, seed: int) -> Tensor:
@@ -170,6 +170,4 @@ def median_overlap(overlaps: Tensor, draws: int, seed: int) -> Interval:
     drawn = torch.randint(n, (draws, n_behaviours, n), generator=generator)
     resampled = overlaps.float().expand(draws, -1, -1).gather(2, drawn).mean(2)
     medians = resampled.quantile(0.5, dim=1)
-    low, high = torch.quantile(medians, torch.tensor([0.025, 0.975])).tolist()
-    estimate = statistics.median(overlaps.float().mean(1).tolist())
-    return Interval(estimate, min(low, estimate), max(high, estimate))
+    return spread_interval(statistics.median(overlaps.float().mean(1).tolist()), medians)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from saebook.papers.mayne2024.arms import Arm
+from saebook.papers.mayne2024.vectors import spread_interval
 from saebook.stats import Interval
 
 RARE = 0.999
@@ -60,7 +61,7 @@ def vector_projections(arm: Arm, found: BiasLatent, draws: int, seed: int) -> di
     """W_enc.v in units of the latent's bias, by behaviour, pairs resampled (R7)."""
     direction = arm.sae.W_enc[:, found.latent] / abs(found.bias)
     return {
-        name: _with_spread(c.vector @ direction, c.resampled(draws, seed) @ direction)
+        name: spread_interval(c.vector @ direction, c.resampled(draws, seed) @ direction)
         for name, c in arm.contrasts.items()
     }
 
@@ -80,22 +81,25 @@ def scaled_ratios(arm: Arm, found: BiasLatent, draws: int, seed: int) -> dict[st
         return arm.sae.encode(scaled)[:, found.latent] / end
 
     return {
-        name: _with_spread(ratio(c.vector[None])[0], ratio(c.resampled(draws, seed)))
+        name: spread_interval(ratio(c.vector[None])[0], ratio(c.resampled(draws, seed)))
         for name, c in arm.contrasts.items()
     }
 
 
 def natural_end(arm: Arm, latent: int) -> float:
     """99.9th percentile of a latent on ordinary text, at least the SAE's weakest activation."""
+    own, weakest = on_text(arm, latent)
+    return max(float(own.quantile(RARE)), weakest)
+
+
+def on_text(arm: Arm, latent: int) -> tuple[Tensor, float]:
+    """A latent's activation on ordinary text [n_tokens], and the SAE's weakest one anywhere there.
+
+    The weakest is infinite where nothing fires at all.
+    """
     own, weakest = [], torch.inf
     for part in arm.text.split(CHUNK):
         codes = arm.sae.encode(part)
         own.append(codes[:, latent])
         weakest = min(weakest, float(codes.where(codes > 0, torch.inf).min()))
-    return max(float(torch.cat(own).quantile(RARE)), weakest)
-
-
-def _with_spread(own: Tensor, spread: Tensor) -> Interval:
-    low, high = torch.quantile(spread, torch.tensor([0.025, 0.975])).tolist()
-    estimate = float(own)
-    return Interval(estimate, min(low, estimate), max(high, estimate))
+    return torch.cat(own), weakest

@@ -14,16 +14,20 @@ from torch import Tensor
 
 from saebook.papers.mayne2024 import tables
 
+Printed = tuple[tuple[int, float], ...]
+"""Latents and activations of a column, strongest first."""
 
-class ZeroColumn(NamedTuple):
-    """How an SAE's encoding of zero compares with a printed column."""
+
+class ColumnMatch(NamedTuple):
+    """How a code compares with a printed column of Table 1."""
 
     latents: tuple[int, ...]
     """Its strongest latents, strongest first."""
     same_ids: bool
     """Whether they are the printed ones, in the printed order."""
     largest_difference: float
-    """Largest absolute difference at the printed ids, in activation units."""
+    """Largest absolute difference in activation units: at the printed ids, and of the leading
+    values place by place, so that other latents in the lead count as well."""
 
 
 class BiasReading(NamedTuple):
@@ -47,19 +51,29 @@ def jumprelu(pre: Tensor, threshold: Tensor) -> Tensor:
 def zero_column(
     b_enc: Tensor,
     threshold: Tensor,
-    printed: tuple[tuple[int, float], ...] = tables.TABLE_1[tables.ZERO],
-) -> ZeroColumn:
+    printed: Printed = tables.TABLE_1[tables.ZERO],
+) -> ColumnMatch:
     """Compare JumpReLU(b_enc) with Table 1's column of the zero vector (R1).
 
     Raises:
         ValueError: The SAE is too narrow to have the printed latents.
     """
+    return match_column(jumprelu(b_enc, threshold), printed)
+
+
+def match_column(acts: Tensor, printed: Printed) -> ColumnMatch:
+    """Compare one code [d_sae] with a printed column.
+
+    Raises:
+        ValueError: The SAE is too narrow to have the printed latents.
+    """
     ids = [latent for latent, _ in printed]
-    _check_width(b_enc, max(ids))
-    acts = jumprelu(b_enc, threshold)
-    found = tuple(int(i) for i in acts.topk(len(ids)).indices)
+    _check_width(acts, max(ids))
+    leading = acts.topk(len(ids))
     values = torch.tensor([value for _, value in printed], dtype=acts.dtype)
-    return ZeroColumn(found, found == tuple(ids), float((acts[ids] - values).abs().max()))
+    gaps = torch.stack([(acts[ids] - values).abs(), (leading.values - values).abs()])
+    found = tuple(int(i) for i in leading.indices)
+    return ColumnMatch(found, found == tuple(ids), float(gaps.max()))
 
 
 def bias_reading(

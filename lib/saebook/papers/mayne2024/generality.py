@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -71,24 +71,24 @@ def generality_cells(
     return pd.concat(parts, ignore_index=True)
 
 
-def cells_of(
-    arm: Arm,
-    passes: Passes,
-    config: Parameters,
-    k: int = TOP_K,
-    within: float | None = CLOSE,
-) -> pd.DataFrame:
-    """The cells of one SAE, a row a behaviour; columns as `generality_cells` without the place.
+def cells_of(arm: Arm, passes: Passes, config: Parameters) -> pd.DataFrame:
+    """The cells of one SAE, a row a behaviour; columns as `generality_cells` without the place."""
+    return judged(cell_values(arm, config.seed), passes)
+
+
+def cell_values(arm: Arm, seed: int, k: int = TOP_K, within: float | None = CLOSE) -> pd.DataFrame:
+    """What R4, R5, R8 and R11 read on one SAE, a row a behaviour.
 
     Args:
         arm: Text, pairs and SAE.
-        passes: The ledger's rule for one cell of each row.
-        config: Seed.
+        seed: Of the resamples.
         k: Latents that count as relevant to a behaviour (R11).
         within: Relative change that a shared latent may show (R5), or None for any.
+
+    Returns:
+        Columns behaviour, the four values, mean_share and active_at_zero (latents in SAE(0)).
     """
-    draws, seed = 50, config.seed  # only the estimates are kept
-    found = bias_latent(arm)
+    draws, found = 50, bias_latent(arm)  # only the estimates are kept
     ratios = scaled_ratios(arm, found, draws, seed)
     overlaps = overlap_cells(arm, draws, seed, within)
     rows = []
@@ -100,23 +100,27 @@ def cells_of(
             "R8": ratios[name].estimate if found.active else 0.0,
             "R11": negative_share(change, k).estimate if bool(change.any()) else 0.0,
         }
-        holds = {f"{row} holds": passes[row](value) for row, value in values.items()}
-        rows.append({"behaviour": name, **values, **holds, "all hold": all(holds.values())})
+        rows.append({"behaviour": name, **values})
     active = int((arm.at_zero > 0).sum())
     return pd.DataFrame(rows).assign(mean_share=arm.mean_share, active_at_zero=active)
+
+
+def judged(values: pd.DataFrame, passes: Passes) -> pd.DataFrame:
+    """Values of cells with whether each passes its rule (`R4 holds`, …), and `all hold`."""
+    holds = pd.DataFrame({f"{row} holds": values[row].map(passes[row]) for row in TESTED})
+    return values.join(holds.assign(**{"all hold": holds.all(axis=1)}))
 
 
 def generality_row(cells: pd.DataFrame, config: Parameters) -> dict[str, object]:
     """R15: share of the grid's cells in which all four hold; the model without a mean is control.
 
     Only cells of SAEs that pass their own checks count; where there is none, all do, and the gate
-    (`enough_valid`) has failed. The interval is the wider of Wilson's over cells and a bootstrap
-    over whole SAEs.
+    (`enough_valid`) has failed.
     """
     tested, bare = _tested(cells, config)
     valid = tested[tested[VALID]] if tested[VALID].any() else tested
     return {
-        **_share(valid, config)._asdict(),
+        **share_of_cells(valid, PLACE, config)._asdict(),
         "n": len(valid),
         "controls": {"share_of_cells_at_mean0": float(bare["all hold"].mean())},
         "detail": {
@@ -140,10 +144,14 @@ def _tested(cells: pd.DataFrame, config: Parameters) -> tuple[pd.DataFrame, pd.D
     return counted[~is_control], counted[is_control]
 
 
-def _share(cells: pd.DataFrame, config: Parameters) -> Interval:
+def share_of_cells(cells: pd.DataFrame, place: Sequence[str], config: Parameters) -> Interval:
+    """Share of cells in which all four hold; `place` are the columns that name an SAE.
+
+    The interval is the wider of Wilson's over cells and a bootstrap over whole SAEs.
+    """
     held = cells["all hold"].to_numpy(float)
     wilson = proportion_interval(int(held.sum()), len(held))
-    names = cells[list(PLACE)].astype(str).agg("/".join, axis=1).tolist()
+    names = cells[list(place)].astype(str).agg("/".join, axis=1).tolist()
     if len(set(names)) < 2:
         return wilson
     spread = cluster_bootstrap(held, names, seed=config.seed, n_resamples=config.n_resamples)

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from saebook.parameters import ChapterParameters, named_commits
+from saebook.parameters import ChapterParameters
 
 
 class Parameters(ChapterParameters):
@@ -74,19 +74,6 @@ class Parameters(ChapterParameters):
     """Bootstrap resamples on the published model."""
     seed: int = Field(0, ge=0)
     """Pairs, prompts, control vectors, resamples."""
-
-    @property
-    def published_names(self) -> list[tuple[str, str | None]]:
-        """Name and commit of everything in `hub_names`: nothing, an SAE, or SAE, model and text."""
-        return named_commits(self.hub_names)
-
-    @model_validator(mode="after")
-    def _published_is_an_sae_alone_or_with_model_and_text(self) -> Self:
-        if len(self.published_names) not in (0, 1, 3):
-            raise ValueError(
-                f"hub_names is {self.hub_names!r}; write an SAE, or an SAE, a model and a text"
-            )
-        return self
 
     @model_validator(mode="after")
     def _coefficients_hold_minus_one_zero_and_one(self) -> Self:

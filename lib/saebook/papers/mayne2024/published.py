@@ -1,41 +1,61 @@
-"""The published SAE of the paper: its fingerprint (R1 to R3), and whether it fits its model."""
+"""The published SAE of the paper: loaded by its name, and its fingerprint (R1 to R3)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
-import torch
 from torch import Tensor
 
-from saebook.activations import capture
-from saebook.hub import subject_entry
-from saebook.hub.data import rows
-from saebook.hub.fitting import Place, chosen_batch, in_batches
-from saebook.hub.models import load_published
-from saebook.hub.saes import PublishedSAE, check_against, check_l0, load_sae
-from saebook.hub.schema import Dtype
+from saebook.hub import HubError, published_sae
+from saebook.hub.entries import data_set
+from saebook.hub.named import NamedEntries, named_entries
+from saebook.hub.saes import PublishedSAE, load_sae
 from saebook.papers.mayne2024 import tables
-from saebook.papers.mayne2024.fingerprint import (
-    bias_reading,
-    jumprelu,
-    pair_cosines,
-    zero_column,
-)
+from saebook.papers.mayne2024.fingerprint import bias_reading, pair_cosines, zero_column
 from saebook.papers.mayne2024.parameters import Parameters
-from saebook.subjects import Subject
-
-N_DOCUMENTS, N_CHARACTERS, BATCH = 32, 1_000, 8
-"""Calibration text: the beginnings of documents of the Pile."""
 
 
-def load(config: Parameters) -> PublishedSAE:
-    """Load the SAE that the parameters name.
+def named(config: Parameters) -> NamedEntries:
+    """What the parameters name: the paper's SAE first, and models with one text or neither.
+
+    Raises:
+        HubError: No SAE, models without a text or the reverse, another model before the one that
+            the paper's SAE was trained on, models without a folder of pairs, or an unknown name.
+    """
+    held = named_entries(config.hub_names)
+    if not held.saes:
+        raise HubError(f"hub_names is {config.hub_names!r}; it has to name the paper's SAE first")
+    if len(held.data) > 1 or bool(held.subjects) != bool(held.data):
+        raise HubError(
+            f"hub_names is {config.hub_names!r}; beside the SAEs it names models and one text, or "
+            "neither"
+        )
+    if held.subjects:
+        _check_model_run(held, config)
+    return held
+
+
+def _check_model_run(held: NamedEntries, config: Parameters) -> None:
+    sae, model = held.saes[0][0], held.subjects[0][0]
+    if published_sae(sae).subject != model:
+        raise HubError(
+            f"R4 to R15 are measured on {published_sae(sae).subject}, on which {sae} was trained; "
+            f"name it before {model} in hub_names"
+        )
+    if not config.caa_folder:
+        raise HubError(
+            f"hub_names has a model, for R4 to R15, and caa_folder is empty. {data_set('caa').note}"
+        )
+
+
+def load(config: Parameters, device: str = "cpu") -> PublishedSAE:
+    """Load the first SAE that the parameters name, which is the paper's.
 
     Raises:
         HubError: It cannot be had; the message says why and what to do.
     """
-    return load_sae(*config.published_names[0])
+    name, commit = named(config).saes[0]
+    return load_sae(name, commit, device)
 
 
 def fingerprint_rows(loaded: PublishedSAE) -> dict[str, dict[str, Any]]:
@@ -52,42 +72,10 @@ def fingerprint_rows(loaded: PublishedSAE) -> dict[str, dict[str, Any]]:
     }
 
 
-def l0_on_its_model(loaded: PublishedSAE, config: Parameters) -> float:
-    """Load the SAE's model and a little of the Pile, and hold the L0 against the published one.
-
-    Raises:
-        HubError: Model or text cannot be had, do not fit the SAE, or the L0 is far off.
-    """
-    _, model, text = config.published_names
-    subject = load_published(*model)
-    check_against(loaded, subject)
-    held = rows(text[0], "validation", text[1], limit=N_DOCUMENTS)
-    texts = [row["text"][:N_CHARACTERS] for row in held]
-    return check_l0(loaded, _ordinary(subject, texts, loaded.entry.layer))
-
-
-def _ordinary(subject: Subject, texts: Sequence[str], layer: int) -> Tensor:
-    """Activations [n, d_model] at all tokens but BOS."""
-
-    def read(some: Sequence[str]) -> Tensor:
-        found = capture(subject, some, [layer], positions="all", batch_size=len(some))
-        kept = (found.index["token_id"] != subject.bos_id).to_numpy()
-        return found[layer][torch.tensor(kept)]
-
-    place = Place(str(subject.device), cast(Dtype, str(subject.model.dtype).split(".")[-1]))
-    batch = chosen_batch(subject_entry(subject.name), place, N_CHARACTERS, BATCH)
-    return torch.cat(list(in_batches(read, texts, batch)))
-
-
 def _zero_row(b_enc: Tensor, threshold: Tensor) -> dict[str, Any]:
-    """With other latents in the lead, the distance of the leading values counts as well."""
     column = zero_column(b_enc, threshold)
-    printed = [value for _, value in tables.TABLE_1[tables.ZERO]]
-    leading = jumprelu(b_enc, threshold).topk(len(printed)).values.tolist()
-    gaps = [abs(found - value) for found, value in zip(leading, printed, strict=True)]
     detail = {"latents": list(column.latents), "same_ids": column.same_ids}
-    worst = max(column.largest_difference, *gaps)
-    return {"estimate": worst, "n": len(printed), "detail": detail}
+    return {"estimate": column.largest_difference, "n": len(column.latents), "detail": detail}
 
 
 def _bias_row(W_enc: Tensor, b_enc: Tensor, b_dec: Tensor) -> dict[str, Any]:

@@ -40,7 +40,6 @@ Passes = Callable[[float], bool]
 """The ledger's rule for one cell."""
 TOP_K = 40
 """Latents that count as relevant to a behaviour (R11)."""
-OTHER_K = (20, 80)
 
 
 def named(intervals: Mapping[str, Interval]) -> Row:
@@ -109,27 +108,21 @@ def overlap_row(mean3: Arm, mean0: Arm, planted: Arm, passes: Passes, config: Pa
 
 def meaningless_row(mean3: Arm, mean0: Arm, planted: Arm, config: Parameters) -> Row:
     """R14: the same overlap for random vectors and for shuffled labels; arms as `overlap_row`."""
-    found = {
-        kind: median_overlap(
-            control_overlaps(mean3, kind, config.n_draws, config.seed),
-            config.n_resamples,
-            config.seed,
-        )
-        for kind in KINDS
-    }
     controls = {
-        f"random_vector_overlap_{where}": median_overlap(
-            control_overlaps(arm, KINDS[0], config.n_draws, config.seed),
-            config.n_resamples,
-            config.seed,
-        ).estimate
+        f"random_vector_overlap_{where}": meaningless_overlap(arm, KINDS[0], config).estimate
         for where, arm in (("at_mean0", mean0), ("with_planted_bias", planted))
     }
     return {
-        **named(found),
+        **named({kind: meaningless_overlap(mean3, kind, config) for kind in KINDS}),
         "n": config.n_draws * len(mean3.contrasts),
         "controls": controls,
     }
+
+
+def meaningless_overlap(arm: Arm, kind: str, config: Parameters) -> Interval:
+    """Median over behaviours of the overlap with SAE(0) of one of `KINDS` of vectors (R14)."""
+    overlaps = control_overlaps(arm, kind, config.n_draws, config.seed)
+    return median_overlap(overlaps, config.n_resamples, config.seed)
 
 
 def all_signs(arm: Arm, config: Parameters) -> list[LatentSigns]:
@@ -172,23 +165,25 @@ def spurious_row(arm: Arm, signs: Sequence[LatentSigns], config: Parameters) -> 
     }
 
 
-def negative_row(arm: Arm, signs: Sequence[LatentSigns], config: Parameters) -> Row:
-    """R11: share of the 40 most different latents that fire more on negatives, by behaviour."""
-    cells = {s.behaviour: negative_share(s.difference, TOP_K) for s in signs}
+def negative_row(
+    arm: Arm, signs: Sequence[LatentSigns], config: Parameters, top_k: int = TOP_K
+) -> Row:
+    """R11: share of the most different latents that fire more on negatives, by behaviour."""
+    cells = {s.behaviour: negative_share(s.difference, top_k) for s in signs}
     shuffled = [
         significant_share_when_shuffled(
-            arm.sae, contrast, TOP_K, config.n_resamples, config.seed + i
+            arm.sae, contrast, top_k, config.n_resamples, config.seed + i
         )
         for i, contrast in enumerate(arm.contrasts.values())
     ]
     other = {
         str(k): {s.behaviour: negative_share(s.difference, k).estimate for s in signs}
-        for k in OTHER_K
+        for k in (top_k // 2, 2 * top_k)
     }
     differing = {s.behaviour: int((s.difference != 0).sum()) for s in signs}
     return {
         **named(cells),
-        "n": min(TOP_K, *differing.values()),
+        "n": min(top_k, *differing.values()),
         "controls": {"significant_share_under_shuffled_labels": sum(shuffled) / len(shuffled)},
         "detail": {"share_at_other_k": other, "latents_that_differ": differing},
     }

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 ZERO = "zero vector"
 BEHAVIOURS = ("sycophancy", "coordinate-other-ais", "corrigible-neutral-HHH")
+"""Those of Table 1."""
+CORRIGIBLE = "corrigible-neutral-HHH"
+"""The behaviour of Figures 1 to 5."""
 
 TABLE_1: dict[str, tuple[tuple[int, float], ...]] = {
     ZERO: ((4888, 89.06), (15603, 35.94), (7589, 19.80), (15471, 11.84), (2350, 10.74)),
@@ -28,6 +31,7 @@ BIAS_PRINTED = 86.20
 """Encoder bias of latent 4888, Figure 3 caption."""
 
 SILENCED_LATENT, SPURIOUS_LATENT = 14004, 3517
+"""Figure 4, left and right."""
 PAIR_COSINE = -0.82
 """Cosine of latents 14004 and 3517, Figure 4 caption; encoder or decoder is not said."""
 

@@ -71,6 +71,13 @@ def shuffled_signs(n: int, draws: int, seed: int) -> Tensor:
     return torch.randint(2, (draws, n), generator=_generator(seed)).float() * 2 - 1
 
 
+def spread_interval(own: float | Tensor, spread: Tensor) -> Interval:
+    """An estimate with the 2.5 and 97.5 % quantiles of its resamples [n], itself included."""
+    low, high = torch.quantile(spread.float(), torch.tensor([0.025, 0.975])).tolist()
+    estimate = float(own)
+    return Interval(estimate, min(low, estimate), max(high, estimate))
+
+
 def contrasts_by_layer(
     subject: Subject, source: Source, behaviour: str, layers: Sequence[int], n_pairs: int, seed: int
 ) -> dict[int, Contrast]:
