@@ -53,14 +53,16 @@ def test_only_the_chosen_tokens_count_and_dialogues_without_any_are_left_out(tri
 
 def test_the_classes_unexplained_shares_average_to_the_pooled_one(triple):
     x, recon, dialogue = triple
+    error = (x - recon).double().square().sum(-1)
+    spread = (x.double() - x.double().mean(0)).square().sum(-1)
     classes = {str(d): dialogue == d for d in (4, 0, 9)}
-    shares = fvu_by_class(x, recon, classes)
+    shares = fvu_by_class(error, spread, classes)
     weighed = sum(shares[name] * int(held.sum()) for name, held in classes.items()) / len(x)
     assert weighed == pytest.approx(fvu_pooled(x, recon))
     with pytest.raises(ValueError, match="class 'none'"):
-        fvu_by_class(x, recon, {"none": dialogue == 77})
+        fvu_by_class(error, spread, {"none": dialogue == 77})
     with pytest.raises(ValueError, match="do not vary"):
-        fvu_by_class(torch.ones_like(x), recon, classes)
+        fvu_by_class(error, 0 * spread, classes)
 
 
 def test_the_three_published_readings_of_explained_variance_differ(triple):

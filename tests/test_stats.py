@@ -200,3 +200,17 @@ def test_a_bootstrap_of_sums_keeps_columns_together_and_its_estimate_inside():
 def test_a_bootstrap_of_sums_refuses_what_it_cannot_resample(units, level, fault):
     with pytest.raises(ValueError, match=fault):
         stats.bootstrap_of_sums(units, lambda s: {"a": s["a"]}, seed=0, level=level)
+
+
+def test_two_samples_without_pairs_are_resampled_apart():
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(2.0, 1.0, 400), rng.normal(1.0, 1.0, 300)
+    found = stats.two_sample_bootstrap(one, other, seed=1, n_resamples=2_000)
+    error = np.sqrt(one.var(ddof=1) / 400 + other.var(ddof=1) / 300)
+    assert found.estimate == pytest.approx(one.mean() - other.mean())
+    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.08)
+    assert found == stats.two_sample_bootstrap(one, other, seed=1, n_resamples=2_000)
+    same = stats.two_sample_bootstrap([1.0, 1.0], [3.0], np.median, seed=0, n_resamples=50)
+    assert tuple(same) == (-2.0, -2.0, -2.0)
+    with pytest.raises(ValueError, match="non-empty"):
+        stats.two_sample_bootstrap([], one, seed=0)

@@ -12,7 +12,13 @@ from saebook.papers.li2025 import arms, gradients
 from saebook.papers.li2025.clarity import RARE, rubric_grades
 from saebook.papers.li2025.parameters import Parameters
 from saebook.papers.li2025.steering import asked, token_latent
-from saebook.papers.li2025.tokens import CLASSES, constant_prefix, special_ids, token_table
+from saebook.papers.li2025.tokens import (
+    CLASSES,
+    constant_prefix,
+    special_ids,
+    token_table,
+    written_by_template,
+)
 from saebook.subjects import Subject
 from saebook.testbed import load_world
 from saebook.testbed.tokenizers import build_tokenizer
@@ -72,7 +78,7 @@ def test_every_token_of_a_dialogue_is_of_one_class(family):
     subject = reader(family)
     texts = load_world().sample("chats", 12, 3, family=family)
     batches = token_batches(subject, texts, 512, "single")
-    table = token_table(subject, texts, batches)
+    table = token_table(subject, texts, written_by_template(texts), batches)
     held = torch.stack([table.classes[name] for name in CLASSES])
     assert (held.sum(0) == 1).all()
     assert table.classes["position 0"].sum() == len(texts)
@@ -87,7 +93,8 @@ def test_every_token_of_a_dialogue_is_of_one_class(family):
 def test_special_tokens_are_counted_by_id_and_in_the_template(family):
     subject = reader(family)
     texts = load_world().sample("chats", 12, 3, family=family)
-    table = token_table(subject, texts, token_batches(subject, texts, 512, "single"))
+    batches = token_batches(subject, texts, 512, "single")
+    table = token_table(subject, texts, written_by_template(texts), batches)
     ids = special_ids(subject)
     counted = sum(i in ids for row in subject.encode([t.text for t in texts]) for i in row)
     assert table.special.sum() == counted

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from saebook.claims import Results
-from saebook.papers.li2025 import arms, rows
+from saebook.papers.li2025 import arms, effects, gates, rows
 from saebook.papers.li2025.cells import READINGS, row_of
 from saebook.papers.li2025.gates import matched_sparsity
 from saebook.papers.li2025.parameters import Parameters
+from saebook.papers.li2025.sweep import at_equal_l0, swept
 
 BITS = {"BT(P)": 6.0, "BT(F)": 3.0, "FAST": 2.0, "masked": 2.0, "BT(F) again": 3.05}
 
@@ -27,6 +28,7 @@ def cells(config) -> pd.DataFrame:
         *arms.headline_cells(config),
         *arms.packing_cells(config),
         *arms.more_arms(config),
+        *arms.sweep_cells(config),
     ]
     rng = np.random.default_rng(0)
     made = []
@@ -34,7 +36,7 @@ def cells(config) -> pd.DataFrame:
         bits = BITS.get(cell.arm, 4.0) + 0.01 * rng.standard_normal()
         special = bits - (2.0 if cell.arm == "FAST" and cell.family != "llama" else 0.0)
         errors = {name: special if "st" in name else bits for name in READINGS}
-        made.append({**cell._asdict(), **errors, "l0": 13.0})
+        made.append({**cell._asdict(), **errors, "l0": cell.target or 13.0})
     return pd.DataFrame(made)
 
 
@@ -46,13 +48,15 @@ def results(config) -> Results:
 
 
 def test_known_gaps_come_out_as_they_were_put_in(cells, config):
-    row = rows.special_row(cells, config)
+    row = rows.special_row(cells, rows.place_of(config, config.family))
     assert row["estimate"]["to BT(F)"] == pytest.approx(3.0, abs=0.05)
     assert row["estimate"]["to BT(P)"] == pytest.approx(6.0, abs=0.05)
-    assert rows.overall_row(cells, config, "llama")["estimate"] == pytest.approx(1.0, abs=0.05)
+    assert rows.overall_row(cells, rows.place_of(config, "llama"))["estimate"] == pytest.approx(
+        1.0, abs=0.05
+    )
     assert rows.decomposition_row(cells, config)["estimate"] == pytest.approx(0.75, abs=0.02)
     assert rows.family_row(cells, config)["estimate"] == pytest.approx(2.0, abs=0.05)
-    packing = rows.packing_row(cells)["estimate"]
+    packing = rows.packing_row(cells, config)["estimate"]
     assert packing["matched L0"] == pytest.approx(1.0, abs=0.05)
     assert packing["against masked packing"] == pytest.approx(0.0, abs=0.05)
 
@@ -60,10 +64,10 @@ def test_known_gaps_come_out_as_they_were_put_in(cells, config):
 def test_a_table_in_which_everything_holds_is_reproduced(cells, config):
     made = results(config)
     for claim, row in {
-        "F1": rows.special_row(cells, config),
-        "F2": rows.overall_row(cells, config, "gemma2"),
+        "F1": rows.special_row(cells, rows.place_of(config, config.family)),
+        "F2": rows.overall_row(cells, rows.place_of(config, "gemma2")),
         "F6": rows.family_row(cells, config),
-        "F11": rows.packing_row(cells),
+        "F11": rows.packing_row(cells, config),
     }.items():
         assert made.record(claim, "testbed", **row).verdict.value == "reproduced", claim
 
@@ -74,17 +78,17 @@ def test_a_table_without_any_effect_is_not_reproduced(cells, config):
     for name in READINGS:
         flat[name] += 0.001 * rng.standard_normal(len(flat))
     made = results(config)
-    decision = made.record("F11", "testbed", **rows.packing_row(flat))
+    decision = made.record("F11", "testbed", **rows.packing_row(flat, config))
     assert decision.verdict.value in ("not reproduced", "inconclusive")
-    assert made.record("F1", "testbed", **rows.special_row(flat, config)).verdict.value == (
-        "not reproduced"
-    )
+    assert made.record(
+        "F1", "testbed", **rows.special_row(flat, rows.place_of(config, config.family))
+    ).verdict.value == ("not reproduced")
 
 
 def test_wins_are_counted_over_cells_that_have_both_arms(cells, config):
-    assert rows.wins(cells, "mse", "standard", "BT(P)") == (9, 9)
+    assert effects.wins(cells, "mse", "standard", "BT(P)") == (9, 9)
     lacking = cells[~((cells["arm"] == "FAST") & (cells["seed"] == 2))]
-    assert rows.wins(lacking, "mse", "standard", "BT(P)") == (6, 6)
+    assert effects.wins(lacking, "mse", "standard", "BT(P)") == (6, 6)
 
 
 def test_one_cell_is_found_and_a_missing_one_is_named(cells, config):
@@ -102,3 +106,25 @@ def test_arms_of_unequal_density_do_not_match(cells):
 
 def test_the_loss_is_relative_and_in_percent():
     assert rows.relative_loss(np.array([1.1, 2.2]), np.array([1.0, 2.0])) == pytest.approx(10)
+
+
+def test_a_sweep_is_read_at_one_l0_and_never_beyond_what_it_reached(cells, config):
+    found = at_equal_l0(cells, "mse", 13.0)
+    gain = found.loc["standard", "BT(P)"] - found.loc["jumprelu", "FAST"]
+    assert gain == pytest.approx(4.0, abs=0.1)
+    two = swept(cells).query("architecture == 'standard' and arm == 'FAST' and target > 3")
+    line = two.assign(mse=np.log2(two["l0"]))
+    assert at_equal_l0(line, "mse", 9.0).loc["standard", "FAST"] == pytest.approx(np.log2(9.0))
+    assert np.isnan(at_equal_l0(line, "mse", 16.0).loc["standard", "FAST"])
+    with pytest.raises(ValueError, match="no sweep"):
+        at_equal_l0(cells[cells["target"] == 0], "mse", 13.0)
+    row = rows.packing_row(cells, config)
+    gap = row["detail"]["sweep, gaps at an L0 of 13"]["mse"]["standard"]
+    assert gap == pytest.approx(1.0, abs=0.05)
+
+
+def test_validity_is_asked_of_every_sae_of_a_kind():
+    kinds = [gates.DEFAULT, gates.DEFAULT, gates.OF_GRID, gates.LONGER]
+    table = pd.DataFrame({"kind": kinds, "valid": [True, True, True, False]})
+    assert gates.holds(table, gates.DEFAULT) and gates.holds(table, gates.OF_GRID)
+    assert not gates.holds(table.assign(valid=[True, False, True, True]), gates.DEFAULT)

@@ -15,6 +15,8 @@ Message = Mapping[str, str]
 """One turn: `role` and `content`."""
 HEADER = "role/system-header"
 TEMPLATE = "role/template"
+DATE = "26 Jul 2024"
+"""Given to templates that write a date, which would otherwise be today's."""
 
 
 def render_dialogue(subject: Subject, messages: Sequence[Message]) -> str:
@@ -28,7 +30,7 @@ def render_dialogue(subject: Subject, messages: Sequence[Message]) -> str:
     if subject.tokenizer.chat_template is None:
         raise ValueError(f"the tokenizer of {subject.name} has no chat template")
     text = cast(str, subject.tokenizer.apply_chat_template(
-        [dict(m) for m in messages], tokenize=False
+        [dict(m) for m in messages], tokenize=False, date_string=DATE
     ))  # fmt: skip
     (ids,) = subject.encode([text])
     if subject.bos_id is not None and ids[:2].count(subject.bos_id) > 1:

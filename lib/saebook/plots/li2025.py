@@ -73,6 +73,30 @@ def errors_by_arm(ax: Axes, frame: pd.DataFrame, arms: Sequence[str]) -> Axes:
     return ax
 
 
+def errors_by_sparsity(axes: Sequence[Axes], frame: pd.DataFrame, l0: float) -> None:
+    """Draw the log2 error over the measured L0, one panel an architecture, a line an arm.
+
+    Args:
+        axes: Two.
+        frame: Columns architecture, arm, l0 and mse (bits).
+        l0: Where arms are compared, drawn as a line.
+    """
+    needs(frame, ("architecture", "arm", "l0", "mse"), "errors_by_sparsity")
+    names = {"standard": "ReLU", "jumprelu": "JumpReLU"}
+    for ax, (architecture, name) in zip(axes, names.items(), strict=True):
+        own = frame[frame["architecture"] == architecture].sort_values("l0")
+        for arm, rows in own.groupby("arm"):
+            ax.plot(rows["l0"], rows["mse"], label=arm, **ARM_STYLE[str(arm)])
+        ax.axvline(l0, color=COLORS["control"], linewidth=0.8)
+        ax.set_xscale("log")
+        ticks = [3, 10, 30, 100]
+        ax.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
+        ax.minorticks_off()
+        ax.set_xlabel(f"L0 on held-out dialogues, {name} SAEs")
+    axes[0].set_ylabel("log2 error [bits]")
+    axes[0].legend()
+
+
 def grid_gains(ax: Axes, table: pd.DataFrame) -> Axes:
     """Draw the data's gain against the packing's, a mark a cell, by family.
 

@@ -1,6 +1,6 @@
 """Measures of an SAE: what it rebuilds, what it does to the model, what its latents stand for."""
 
-from saebook.reconstruction.by_token import rebuilt, token_errors
+from saebook.reconstruction.by_token import errors_of, rebuilt, token_errors
 from saebook.reconstruction.concepts import (
     best_direction_f1_by_concept,
     best_latent_f1_by_concept,
@@ -9,6 +9,8 @@ from saebook.reconstruction.concepts import (
 from saebook.reconstruction.dialogues import (
     PUBLISHED_EXPLAINED_VARIANCES,
     fvu_by_class,
+    mean_by_dialogue,
+    mean_over_dialogues,
     mse_by_dialogue,
     mse_equation_7,
     published_explained_variances,
@@ -45,6 +47,7 @@ __all__ = [
     "best_latent_f1_by_concept",
     "cosine",
     "dead_fraction",
+    "errors_of",
     "explained_variances",
     "fvu_by_class",
     "fvu_mean_of_ratios",
@@ -56,6 +59,8 @@ __all__ = [
     "loss_recovered_mean_ablation",
     "loss_recovered_zero_ablation",
     "matched_latents",
+    "mean_by_dialogue",
+    "mean_over_dialogues",
     "mse_by_dialogue",
     "mse_equation_7",
     "next_token_nll",

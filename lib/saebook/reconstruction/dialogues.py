@@ -49,11 +49,26 @@ def mse_by_dialogue(
             f"x {tuple(x.shape)}, recon {tuple(recon.shape)} and dialogue "
             f"{tuple(dialogue.shape)} must have one row a token"
         )
-    used = torch.ones(len(x), dtype=torch.bool) if where is None else where
+    error = (x.double() - recon.double()).square().mean(-1)
+    return mean_by_dialogue(error, dialogue, where)
+
+
+def mean_by_dialogue(error: Tensor, dialogue: Tensor, where: Tensor | None = None) -> pd.Series:
+    """Mean of errors [n] within each dialogue, float64 by dialogue; see `mse_by_dialogue`.
+
+    Raises:
+        ValueError: no token that counts.
+    """
+    used = torch.ones(len(error), dtype=torch.bool) if where is None else where
     if not bool(used.any()):
         raise ValueError("no token counts, so there is no error to average")
-    error = (x[used].double() - recon[used].double()).square().mean(-1)
-    return pd.Series(error.numpy()).groupby(dialogue[used].numpy()).mean().rename_axis("dialogue")
+    kept = pd.Series(error[used].double().numpy())
+    return kept.groupby(dialogue[used].numpy()).mean().rename_axis("dialogue")
+
+
+def mean_over_dialogues(error: Tensor, dialogue: Tensor, where: Tensor | None = None) -> float:
+    """Mean over dialogues of the mean error within each: equation 7 from errors [n] a token."""
+    return float(mean_by_dialogue(error, dialogue, where).mean())
 
 
 def mse_equation_7(
@@ -63,25 +78,24 @@ def mse_equation_7(
     return float(mse_by_dialogue(x, recon, dialogue, where).mean())
 
 
-def fvu_by_class(x: Tensor, recon: Tensor, classes: Mapping[str, Tensor]) -> dict[str, float]:
+def fvu_by_class(error: Tensor, spread: Tensor, classes: Mapping[str, Tensor]) -> dict[str, float]:
     """Unexplained share of each kind of token: its squared error over the spread of all tokens.
 
     sum_{i in class} ||x_i - recon_i||^2 / n_class, over sum_i ||x_i - mean(x)||^2 / n. One
     denominator for all classes: within a class of constants there is no spread to compare with.
 
     Args:
-        x: Activations [n, d].
-        recon: Their reconstructions [n, d].
+        error: ||x_i - recon_i||^2 of each token [n].
+        spread: ||x_i - mean(x)||^2 of each token [n].
         classes: Tokens of each class, bool [n].
 
     Raises:
         ValueError: a class without tokens, named; or activations that do not vary.
     """
-    error = (x.double() - recon.double()).square().sum(-1)
-    spread = float((x.double() - x.double().mean(0)).square().sum(-1).mean())
-    if spread == 0:
+    whole = float(spread.double().mean())
+    if whole == 0:
         raise ValueError("the activations do not vary, so no share of their variance is defined")
     for name, held in classes.items():
         if not bool(held.any()):
             raise ValueError(f"no token is of the class {name!r}")
-    return {name: float(error[held].mean()) / spread for name, held in classes.items()}
+    return {name: float(error[held].double().mean()) / whole for name, held in classes.items()}

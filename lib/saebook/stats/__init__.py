@@ -15,6 +15,7 @@ from saebook.stats.intervals import (
     paired_bootstrap_difference,
     proportion_interval,
     t_interval,
+    two_sample_bootstrap,
 )
 from saebook.stats.permutation import Tested, holm, permutation_p
 from saebook.stats.sums import bootstrap_of_sums, column_sums
@@ -37,4 +38,5 @@ __all__ = [
     "proportion_interval",
     "spearman",
     "t_interval",
+    "two_sample_bootstrap",
 ]

@@ -107,6 +107,43 @@ def paired_bootstrap_difference(
     return bootstrap_interval(a - b, seed=seed, level=level, n_resamples=n_resamples)
 
 
+def two_sample_bootstrap(
+    first: ArrayLike,
+    second: ArrayLike,
+    statistic: Statistic = np.mean,
+    *,
+    seed: int,
+    level: float = 0.95,
+    n_resamples: int = 9_999,
+) -> Interval:
+    """Percentile interval of statistic(first) - statistic(second), the samples drawn apart.
+
+    For samples without pairs, such as the latents of two SAEs. The interval is widened to hold
+    the estimate, which the resamples of a median may all lie to one side of.
+
+    Args:
+        first: One sample [n].
+        second: The other [m].
+        statistic: Called with one-dimensional arrays, returns a number.
+        seed: Of the resampling.
+        level: Confidence level.
+        n_resamples: Number of resamples.
+
+    Raises:
+        ValueError: an empty sample, values that are not finite, or a level outside (0, 1).
+    """
+    a, b = vector(first), vector(second)
+    check_level(level)
+    rng = np.random.default_rng(seed)
+    draws = [
+        float(statistic(rng.choice(a, len(a)))) - float(statistic(rng.choice(b, len(b))))
+        for _ in range(n_resamples)
+    ]
+    estimate = float(statistic(a)) - float(statistic(b))
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(estimate, min(float(low), estimate), max(float(high), estimate))
+
+
 def cluster_bootstrap(
     values: ArrayLike,
     clusters: Sequence[object],

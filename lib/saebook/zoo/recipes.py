@@ -45,7 +45,8 @@ class Recipe:
     initial_coefficient: float = 1.0
     """Sparsity coefficient before the controller moves it."""
     jumprelu_input_norm: float = 1.0
-    """Root mean square norm of JumpReLU's input: thresholds then lie within Adam's reach."""
+    """Root mean square norm of JumpReLU's input: thresholds then lie within Adam's reach. With 0
+    the input enters as it comes."""
     jumprelu_bandwidth: float = 0.1
     """Width of the straight-through kernel, in units of that input's pre-activations."""
     jumprelu_init_threshold: float = 0.1
@@ -107,6 +108,20 @@ RECIPES: dict[str, Recipe] = {
         aux_loss_coefficient=1 / 32,
         pool_tokens=2**19,
     ),
+    "li2025": Recipe(
+        batch_size=128,
+        lr=7e-5,
+        decay_share=0.2,
+        proportional_gain=0.0,
+        integral_gain=0.0,
+        initial_coefficient=5.0,
+        jumprelu_initial_coefficient=0.01,
+        jumprelu_input_norm=0.0,
+        jumprelu_bandwidth=0.001,
+        jumprelu_init_threshold=0.001,
+        pool_tokens=2**19,
+        architectures=("standard", "jumprelu", "topk"),
+    ),
 }
 """Recipe "1-fixed-coefficient" holds the sparsity coefficient at one value, near those that the
 controller finds for an L0 of 13; the spec's sparsity then only names the SAE, and its L0 is what
@@ -114,7 +129,10 @@ comes out (Li et al. 2025 train so). "1-llama-scope" is He et al. 2024: K anneal
 the steps, decoder norm inside the selection, no auxiliary loss, decay over the last fifth.
 The recipes whose names begin with 2 take steps of 256 tokens. "wang2025" is appendix A of Wang et
 al. 2025 as shares of its 244,000 steps (warm-up 1,000, sparsity warm-up 5,000, decay from 80 %),
-with the controller in place of the printed L1 penalties, whose activations' scale is not stated."""
+with the controller in place of the printed L1 penalties, whose activations' scale is not stated.
+"li2025" is appendix C of Li et al. 2025, whose coefficients belong to raw activations: give it a
+source whose factor is one. Its learning rate stays level up to the last fifth, where theirs falls
+to a tenth, and its coefficients hold from the first step."""
 
 
 def recipe_of(spec: SAESpec) -> Recipe:

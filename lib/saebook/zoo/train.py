@@ -29,7 +29,8 @@ def n_steps(spec: SAESpec, recipe: Recipe) -> int:
 
 def input_norm(spec: SAESpec, recipe: Recipe, d_in: int) -> float:
     """Factor on activations with E||x||^2 = d_in before they enter training; 1 but for JumpReLU."""
-    return recipe.jumprelu_input_norm / d_in**0.5 if spec.architecture == "jumprelu" else 1.0
+    asked = recipe.jumprelu_input_norm if spec.architecture == "jumprelu" else 0.0
+    return asked / d_in**0.5 if asked else 1.0
 
 
 def build_training_sae(spec: SAESpec, d_in: int, device: str = "cpu") -> backend.TrainingSAE[Any]:

@@ -13,7 +13,7 @@ GRID, FIXED = "1-fixed-coefficient", "2-fixed-coefficient"
 """Recipes of the SAEs trained as the paper trains them, at one sparsity coefficient: those of the
 grid, short, and those of the default cell, long."""
 MATCHED = "2"
-"""Recipe of the SAEs whose L0 is matched: TopK by construction."""
+"""Recipe of the SAEs whose L0 is chosen: TopK by construction, others by a controller."""
 
 
 class Arm(NamedTuple):
@@ -56,8 +56,10 @@ class Cell(NamedTuple):
     recipe: str
     arm: str
     seed: int
-    planted: bool = True
-    """Whether the model carries a planted sink."""
+    with_sink: bool = True
+    """Whether first positions carry a sink: planted in house models, their own in others."""
+    target: float = 0.0
+    """Target L0 where it is not the chapter's own, in the sweep of sparsities; else 0."""
 
 
 def model_name(family: str, kind: str, sink: float | None) -> str:
@@ -75,7 +77,7 @@ def spec_of(cell: Cell, config: Parameters) -> SAESpec:
         raise ValueError(f"unknown arm {cell.arm!r}; known: {', '.join(ARMS)}")
     arm = ARMS[cell.arm]
     lengths = {"block": config.block, "cut": config.cut, "dialogue": CONTEXT}
-    sink, short = config.sink if cell.planted else None, cell.recipe == GRID
+    sink, short = config.sink if cell.with_sink else None, cell.recipe == GRID
     return SAESpec(
         subject=model_name(cell.family, arm.model, sink),
         hook_name=hook_name(cell.layer),
@@ -83,7 +85,7 @@ def spec_of(cell: Cell, config: Parameters) -> SAESpec:
         packing=arm.packing,  # type: ignore[arg-type]
         context=lengths[arm.context],
         architecture=cell.architecture,
-        sparsity=float(config.k),
+        sparsity=cell.target or float(config.k),
         d_sae=cell.d_sae,
         n_tokens=config.grid_n_tokens if short else config.n_tokens,
         epochs=1 if short else config.epochs,
@@ -130,6 +132,25 @@ def packing_cells(config: Parameters) -> list[Cell]:
     ]
 
 
+def sweep_cells(config: Parameters) -> list[Cell]:
+    """The paper's arms and architectures in the default cell at several sparsities."""
+    return [
+        default_cell(config, architecture, arm)._replace(recipe=MATCHED, target=float(target))
+        for architecture in ("standard", "jumprelu")
+        for arm in PAPER_ARMS
+        for target in config.sweep.split(",")
+    ]
+
+
+def longer_cells(config: Parameters) -> list[Cell]:
+    """FAST's ReLU SAEs of every family trained as the default cell's, and twice as wide."""
+    return [
+        Cell(family, config.layer, d_sae, "standard", FIXED, "FAST", 0, with_sink=False)
+        for family in config.families.split(",")
+        for d_sae in (config.d_sae, 2 * config.d_sae)
+    ]
+
+
 def more_arms(config: Parameters) -> list[Cell]:
     """Arms the paper lacks, one ReLU SAE each, trained as the grid's of the default family."""
     extra = [arm for arm in ARMS if arm not in PAPER_ARMS]
@@ -154,4 +175,4 @@ def natural_cells(config: Parameters) -> list[Cell]:
         for arm in ("BT(F)", "FAST")
         for seed in range(2)
     ]
-    return [cell._replace(planted=False) for cell in plain]
+    return [cell._replace(with_sink=False) for cell in plain]

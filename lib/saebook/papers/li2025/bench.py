@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -14,15 +14,53 @@ from saebook.activations import stream_activations
 from saebook.corpora import TokenBatch, token_batches
 from saebook.papers.li2025.arms import CONTEXT, Cell, model_name, spec_of
 from saebook.papers.li2025.parameters import Parameters
-from saebook.papers.li2025.tokens import TokenTable, token_table
+from saebook.papers.li2025.tokens import TokenTable, token_table, written_by_template
 from saebook.sinks import ordinary_tokens, plant_sink, sink_ratio
 from saebook.subjects import Subject, hook_name, load_subject
 from saebook.testbed import World, load_world
-from saebook.zoo import HouseSAE, HouseSource, get_saes
+from saebook.zoo import HouseSAE, HouseSource, SAESpec, get_saes
+from saebook.zoo.source import ActivationSource
 
 NORM_SEED, EVAL_SEED = 81_000, 82_000
 """Of the dialogues that give norms and factors, and of those that measure."""
 N_NORM_TEXTS, N_RATIO_TEXTS = 64, 16
+
+
+class Reader(Protocol):
+    """What the measures need to know of models, dialogues and SAEs, of the house or published."""
+
+    @property
+    def source(self) -> ActivationSource:
+        """Reads the models and the training text."""
+        ...
+
+    def spec(self, cell: Cell) -> SAESpec:
+        """What names a cell's SAE."""
+        ...
+
+    def saes(self, cells: list[Cell]) -> dict[Cell, HouseSAE]:
+        """The SAEs of some cells, trained where they exist nowhere."""
+        ...
+
+    def placed(self, sae: Any) -> Any:
+        """An SAE on the device of the activations."""
+        ...
+
+    def instruct(self, family: str, with_sink: bool) -> Subject:
+        """The instruct model that a cell names."""
+        ...
+
+    def batches(self, family: str) -> list[TokenBatch]:
+        """The held-out dialogues, one a sequence."""
+        ...
+
+    def tokens(self, family: str) -> TokenTable:
+        """What every held-out token is."""
+        ...
+
+    def parts(self, family: str, layer: int, with_sink: bool) -> Iterable[Tensor]:
+        """The held-out tokens' activations [n, d_model], part by part, in the same order."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +74,7 @@ class Bench:
     """House models by name, with sinks and without."""
     ratios: Mapping[str, float]
     """Norm at position 0 over the median norm elsewhere, by instruct model, default layer."""
+    _held: dict[tuple[str, int, bool], Tensor] = field(default_factory=dict, repr=False)
 
     @cached_property
     def made_on(self) -> str:
@@ -43,15 +82,25 @@ class Bench:
         plain = sorted(name for name in self.subjects if "+" not in name)
         return "/".join(self.source.subject_digest(name)[:8] for name in plain)
 
+    def spec(self, cell: Cell) -> SAESpec:
+        """What names a cell's SAE."""
+        return spec_of(cell, self.config)
+
     def saes(self, cells: list[Cell]) -> dict[Cell, HouseSAE]:
         """The SAEs of some cells, trained where they exist nowhere."""
-        specs = {cell: spec_of(cell, self.config) for cell in cells}
+        specs = {cell: self.spec(cell) for cell in cells}
         found = get_saes(specs.values(), self.source, progress=self.config.tier == "full")
         return {cell: found[spec] for cell, spec in specs.items()}
 
-    def instruct(self, family: str, planted: bool) -> Subject:
+    def placed(self, sae: Any) -> Any:
+        """The SAE as it is: house models run on the CPU."""
+        return sae
+
+    def instruct(self, family: str, with_sink: bool) -> Subject:
         """A family's instruct model."""
-        return self.subjects[model_name(family, "instruct", self.config.sink if planted else None)]
+        return self.subjects[
+            model_name(family, "instruct", self.config.sink if with_sink else None)
+        ]
 
     def dialogues(self, family: str) -> list[Any]:
         """Held-out dialogues of a family, annotated."""
@@ -60,19 +109,27 @@ class Bench:
 
     def batches(self, family: str) -> list[TokenBatch]:
         """The held-out dialogues, one a sequence."""
-        subject = self.instruct(family, planted=False)
+        subject = self.instruct(family, with_sink=False)
         return token_batches(subject, self.dialogues(family), CONTEXT, "single")
 
     def tokens(self, family: str) -> TokenTable:
         """What every held-out token is, in the order of `acts`."""
-        subject = self.instruct(family, planted=False)
-        return token_table(subject, self.dialogues(family), self.batches(family))
+        subject, texts = self.instruct(family, with_sink=False), self.dialogues(family)
+        return token_table(subject, texts, written_by_template(texts), self.batches(family))
 
-    def acts(self, family: str, layers: list[int], planted: bool) -> dict[int, Tensor]:
-        """The held-out tokens' activations by layer, float32 [n_tokens, d_model]."""
-        subject = self.instruct(family, planted)
-        parts = list(stream_activations(subject, self.batches(family), layers))
-        return {layer: torch.cat([p[hook_name(layer)] for p in parts]) for layer in layers}
+    def parts(self, family: str, layer: int, with_sink: bool) -> list[Tensor]:
+        """The held-out tokens' activations in one part, float32 [n_tokens, d_model]."""
+        return [self.acts(family, layer, with_sink)]
+
+    def acts(self, family: str, layer: int, with_sink: bool) -> Tensor:
+        """The held-out tokens' activations, float32 [n_tokens, d_model]; read once."""
+        place = (family, layer, with_sink)
+        if place not in self._held:
+            parts = stream_activations(
+                self.instruct(family, with_sink), self.batches(family), [layer]
+            )
+            self._held[place] = torch.cat([part[hook_name(layer)] for part in parts])
+        return self._held[place]
 
 
 def build_bench(config: Parameters) -> Bench:

@@ -23,7 +23,7 @@ def packing_differences(bench: Bench, n: int = 8) -> dict[str, float]:
         are compared on the dialogues' own tokens.
     """
     config = bench.config
-    subject = bench.instruct(config.family, planted=True)
+    subject = bench.instruct(config.family, with_sink=True)
     texts = bench.dialogues(config.family)[:n]
 
     def read(packing: str) -> torch.Tensor:

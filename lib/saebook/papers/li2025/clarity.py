@@ -36,12 +36,12 @@ def clarity_table(bench: Bench) -> pd.DataFrame:
         5, none with fewer than five contexts) and l0 (of its SAE on these dialogues).
     """
     config, parts = bench.config, []
-    subject = bench.instruct(config.family, planted=False)
+    subject = bench.instruct(config.family, with_sink=False)
     n = N_TEXTS_SHARE * config.n_dialogues
     texts = bench.world.sample("chats", n, CHECK_SEED + config.seed, family=config.family)
     acts, labels, concepts, dialogue = labelled_acts(subject, texts, config.layer)
     cells = [
-        default_cell(config, "topk", arm, seed)._replace(recipe=MATCHED, planted=False)
+        default_cell(config, "topk", arm, seed)._replace(recipe=MATCHED, with_sink=False)
         for arm in ("BT(F)", "FAST")
         for seed in range(2)
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from saebook.corpora import mixing_buffer
-from saebook.papers.li2025.arms import Cell, default_cell, spec_of
-from saebook.papers.li2025.bench import Bench
+from saebook.papers.li2025.arms import Cell
+from saebook.papers.li2025.bench import Reader
 from saebook.zoo import HouseSAE
 from saebook.zoo.train import build_training_sae
 
@@ -33,14 +33,18 @@ def gradient_signal(gradients: Iterable[Tensor]) -> float:
     Raises:
         ValueError: fewer than two minibatches, or gradients that do not vary at all.
     """
-    stacked = torch.stack([g.double() for g in gradients])
-    if len(stacked) < 2:
+    n, mean, squares = 0, torch.zeros(()), torch.zeros(())
+    for gradient in gradients:  # Welford's update: no two gradients are held at once
+        n, new = n + 1, gradient.double()
+        before = new - mean.to(new.device)
+        mean = mean.to(new.device) + before / n
+        squares = squares.to(new.device) + before * (new - mean)
+    if n < 2:
         raise ValueError("the spread of gradients needs at least two minibatches")
-    variance = stacked.var(0)
-    varies = variance > 0
+    varies = squares > 0
     if not bool(varies.any()):
         raise ValueError("no parameter's gradient varies, so no ratio is defined")
-    return float((stacked.mean(0)[varies].square() / variance[varies]).mean())
+    return float((mean[varies].square() / (squares[varies] / (n - 1))).mean())
 
 
 def loss_gradient(weights: dict[str, Tensor], x: Tensor, coefficient: float) -> Tensor:
@@ -53,50 +57,47 @@ def loss_gradient(weights: dict[str, Tensor], x: Tensor, coefficient: float) -> 
     return torch.cat([leaf.grad.flatten() for leaf in leaves.values() if leaf.grad is not None])
 
 
-def gradient_table(bench: Bench) -> pd.DataFrame:
-    """Gradient signal of the default cell's ReLU SAEs on their own arm's minibatches.
+def gradient_table(bench: Reader, base: Cell, n_seeds: int, n_batches: int) -> pd.DataFrame:
+    """Gradient signal of ReLU SAEs on their own arm's minibatches.
 
     Minibatches come out of the paper's mixing buffer. The start is the same weights in every arm;
     the end is each arm's own trained SAE.
 
+    Args:
+        bench: Models, SAEs and text.
+        base: A cell of the SAEs compared; arm and seed are replaced.
+        n_seeds: Seeds of the SAEs.
+        n_batches: Minibatches whose gradients are compared.
+
     Returns:
         A row an arm, seed, order of the data and state (start or end): arm, seed, order, state,
-        signal. The model carries no planted sink.
+        signal.
     """
-    config, rows = bench.config, []
-    saes = bench.saes([c for arm in COMPARED for c in _cells(bench, arm)])
+    rows: list[dict[str, Any]] = []
     for arm in COMPARED:
-        cells = _cells(bench, arm)
-        parts = _first_parts(bench, cells[0])
+        cells = [base._replace(arm=arm, seed=seed) for seed in range(n_seeds)]
+        saes, parts = bench.saes(cells), _first_parts(bench, cells[0], n_batches)
         for order in (0, 1):
-            batches = _minibatches(parts, order, config.n_batches)
+            batches = _minibatches(parts, order, n_batches)
             for cell in cells:
-                rows += _signals(bench, cell, saes[cell], batches, order)
+                place = {"arm": arm, "seed": cell.seed, "order": order}
+                rows += [place | found for found in _signals(bench, cell, saes[cell], batches)]
     return pd.DataFrame(rows)
 
 
 def _signals(
-    bench: Bench, cell: Cell, entry: HouseSAE, batches: list[Tensor], order: int
-) -> list[dict[str, Any]]:
+    bench: Reader, cell: Cell, entry: HouseSAE, batches: list[Tensor]
+) -> Iterator[dict[str, Any]]:
     coefficient = float(entry.report["sparsity_coefficient"])
-    place = {"arm": cell.arm, "seed": cell.seed, "order": order}
-    return [
-        {**place, "state": state,
-         "signal": gradient_signal(loss_gradient(weights, x, coefficient) for x in batches)}
-        for state, weights in _states(bench, cell, entry).items()
-    ]  # fmt: skip
+    for state, weights in _states(bench, cell, entry).items():
+        near = {name: weight.to(batches[0].device) for name, weight in weights.items()}
+        gradients = (loss_gradient(near, x, coefficient) for x in batches)
+        yield {"state": state, "signal": gradient_signal(gradients)}
 
 
-def _cells(bench: Bench, arm: str) -> list[Cell]:
-    seeds = range(bench.config.n_more_seeds)
-    return [
-        default_cell(bench.config, "standard", arm, seed)._replace(planted=False) for seed in seeds
-    ]
-
-
-def _states(bench: Bench, cell: Cell, entry: HouseSAE) -> dict[str, dict[str, Tensor]]:
+def _states(bench: Reader, cell: Cell, entry: HouseSAE) -> dict[str, dict[str, Tensor]]:
     """Weights at the start and at the end, both on the scale of training."""
-    spec = spec_of(cell, bench.config)
+    spec = bench.spec(cell)
     start = build_training_sae(spec, bench.source.d_in(spec.subject))
     factor = entry.report["input_scale"]
     end = {name: getattr(entry.sae, name).clone() for name in NAMES}
@@ -104,14 +105,14 @@ def _states(bench: Bench, cell: Cell, entry: HouseSAE) -> dict[str, dict[str, Te
     return {"start": {name: getattr(start, name) for name in NAMES}, "end": end}
 
 
-def _first_parts(bench: Bench, cell: Cell) -> list[Tensor]:
+def _first_parts(bench: Reader, cell: Cell, n_batches: int) -> list[Tensor]:
     """The beginning of the arm's stream, on the scale of training, enough for all minibatches."""
-    spec = spec_of(cell, bench.config)
+    spec = bench.spec(cell)
     factor = bench.source.input_scale(spec.subject, spec.hook_name) or 1.0
     parts: list[Tensor] = []
     for part in bench.source.stream(spec.stream, [spec.hook_name]):
         parts.append(part[spec.hook_name] * factor)
-        if sum(map(len, parts)) >= BUFFER + BATCH * bench.config.n_batches:
+        if sum(map(len, parts)) >= BUFFER + BATCH * n_batches:
             break
     return parts
 

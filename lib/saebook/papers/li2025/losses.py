@@ -6,18 +6,17 @@ from typing import Any
 
 import pandas as pd
 
-from saebook.papers.li2025.arms import default_cell, spec_of
-from saebook.papers.li2025.bench import Bench
+from saebook.papers.li2025.arms import Cell
+from saebook.papers.li2025.bench import Reader
 from saebook.reconstruction import nll_by_text, reconstruct
 from saebook.zoo.train import build_training_sae, to_inference
 
 MODEL, TRAINED, UNTRAINED = "model", "FAST SAE", "untrained SAE"
 
 
-def untrained_sae(bench: Bench) -> Any:
-    """The default cell's JumpReLU SAE as it is before its first step, in raw units."""
-    cell = default_cell(bench.config, "jumprelu", "FAST")._replace(planted=False)
-    spec = spec_of(cell, bench.config)
+def untrained_sae(bench: Reader, cell: Cell) -> Any:
+    """A cell's SAE as it is before its first step, in raw units."""
+    spec = bench.spec(cell)
     sae = build_training_sae(spec, bench.source.d_in(spec.subject))
     factor = bench.source.input_scale(spec.subject, spec.hook_name)
     assert factor is not None
@@ -25,19 +24,18 @@ def untrained_sae(bench: Bench) -> Any:
     return to_inference(sae.eval())
 
 
-def loss_table(bench: Bench) -> pd.DataFrame:
-    """Loss of each held-out dialogue without an SAE, with FAST's and with an untrained one.
+def loss_table(bench: Reader, cell: Cell) -> pd.DataFrame:
+    """Loss of each held-out dialogue without an SAE, with a cell's and with an untrained one.
 
     Returns:
-        A row a dialogue: n (tokens predicted), and nats (summed) under `MODEL`, `TRAINED` and
-        `UNTRAINED`. The model carries no planted sink.
+        A row a dialogue: document, n (tokens predicted), and nats (summed) under `MODEL`,
+        `TRAINED` and `UNTRAINED`.
     """
-    config = bench.config
-    cell = default_cell(config, "jumprelu", "FAST")._replace(planted=False)
-    subject, batches = bench.instruct(config.family, False), bench.batches(config.family)
+    subject, batches = bench.instruct(cell.family, cell.with_sink), bench.batches(cell.family)
     whole = nll_by_text(subject, batches)
     table = pd.DataFrame({"n": whole["n"], MODEL: whole["nats"]})
-    spliced = {TRAINED: bench.saes([cell])[cell].sae, UNTRAINED: untrained_sae(bench)}
+    spliced = {TRAINED: bench.saes([cell])[cell].sae, UNTRAINED: untrained_sae(bench, cell)}
     for name, sae in spliced.items():
-        table[name] = nll_by_text(subject, batches, config.layer, reconstruct(sae))["nats"]
+        replace = reconstruct(bench.placed(sae))
+        table[name] = nll_by_text(subject, batches, cell.layer, replace)["nats"]
     return table.reset_index()

@@ -50,8 +50,8 @@ def token_latent(codes: Tensor, dialogue: Tensor, at: Tensor) -> int:
 
 def directions(bench: Bench, family: str, sae: Any) -> dict[str, Tensor]:
     """Unit vectors [d_model] to steer with: the claim's, and three controls."""
-    subject, config = bench.instruct(family, planted=False), bench.config
-    x = bench.acts(family, [config.layer], planted=False)[config.layer]
+    subject, config = bench.instruct(family, with_sink=False), bench.config
+    x = bench.acts(family, config.layer, with_sink=False)
     codes, tokens = sae.encode(x), bench.tokens(family)
     ids = torch.cat([b.ids[b.mask] for b in bench.batches(family)])
     start = int(subject.tokenizer.convert_tokens_to_ids(STARTS[family]))  # type: ignore[arg-type]
@@ -80,11 +80,11 @@ def steering_table(bench: Bench, families: Sequence[str]) -> pd.DataFrame:
 
 
 def _family_table(bench: Bench, family: str) -> pd.DataFrame:
-    config, subject = bench.config, bench.instruct(family, planted=False)
+    config, subject = bench.config, bench.instruct(family, with_sink=False)
     cell = default_cell(config, "jumprelu", "FAST")
     if family != config.family:
         cell = cell._replace(family=family, recipe=GRID, d_sae=config.grid_d_sae)
-    cell = cell._replace(planted=False)
+    cell = cell._replace(with_sink=False)
     sae = bench.saes([cell])[cell].sae
     texts = bench.world.sample("chats", config.n_prompts, PROMPT_SEED + config.seed, family=family)
     prompts = [asked(text) for text in texts]

@@ -41,18 +41,22 @@ def all_cells(bench: Bench) -> list[arms.Cell]:
         *arms.packing_cells(config),
         *arms.more_arms(config),
         *arms.natural_cells(config),
+        *arms.sweep_cells(config),
     ]
 
 
 def measured_tables(bench: Bench) -> Tables:
     """Read or measure every table of the chapter."""
-    families = list(dict.fromkeys((bench.config.family, *STEERED)))
+    config = bench.config
+    families = list(dict.fromkeys((config.family, *STEERED)))
+    plain = arms.default_cell(config, "standard", "FAST")._replace(with_sink=False)
+    spliced = plain._replace(architecture="jumprelu")
     makers = {
         "cells": lambda: measured_cells(bench, all_cells(bench)),
         "clarity": lambda: clarity_table(bench),
         "steering": lambda: steering_table(bench, families),
-        "losses": lambda: loss_table(bench),
-        "gradients": lambda: gradient_table(bench),
+        "losses": lambda: loss_table(bench, spliced),
+        "gradients": lambda: gradient_table(bench, plain, config.n_more_seeds, config.n_batches),
         "validity": lambda: validity_table(bench),
     }
-    return Tables(**recorded_tables("li2025", bench.config, bench.made_on, makers))
+    return Tables(**recorded_tables("li2025", config, bench.made_on, makers))

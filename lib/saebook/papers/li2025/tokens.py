@@ -9,16 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saebook.corpora import TokenBatch
+from saebook.corpora import HasText, TokenBatch
 from saebook.corpora.dialogues import TEMPLATE
 from saebook.subjects import Subject
 
-ROLE_WORDS = {
-    "qwen2": ("user", "assistant"),
-    "llama": ("user", "assistant"),
-    "gemma2": ("user", "model"),
+SPECIAL = {
+    "qwen2": ("<|im_start|>", "<|im_end|>", "user", "assistant"),
+    "llama": ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "user", "assistant"),
+    "gemma2": ("<start_of_turn>", "<end_of_turn>", "user", "model"),
 }
-"""Ordinary words on the list of special tokens (Table 11): the roles, but not `system`."""
+"""The list of special tokens (Table 11; Gemma 2 by analogy): turn markers and the words for the
+roles, but neither `system` nor BOS."""
 CLASSES = ("position 0", "constant prefix", "template", "content")
 
 
@@ -49,17 +50,19 @@ class TokenTable:
 
 
 def special_ids(subject: Subject) -> list[int]:
-    """Ids of the paper's special tokens: template tokens and role words, BOS and EOS not.
+    """Ids of the paper's special tokens.
 
     Raises:
-        ValueError: a family without a list.
+        ValueError: a family without a list, or a token that the vocabulary lacks.
     """
-    if subject.family not in ROLE_WORDS:
+    if subject.family not in SPECIAL:
         raise ValueError(f"no list of special tokens for {subject.family!r}")
     known: Any = subject.tokenizer
-    own = {known.bos_token_id, known.eos_token_id, known.pad_token_id}
-    roles = [int(known.convert_tokens_to_ids(word)) for word in ROLE_WORDS[subject.family]]
-    return sorted({*(subject.special_ids - own), *roles})
+    ids = {word: known.convert_tokens_to_ids(word) for word in SPECIAL[subject.family]}
+    lacking = [word for word, i in ids.items() if i is None or i == known.unk_token_id]
+    if lacking:
+        raise ValueError(f"the vocabulary of {subject.name} lacks {', '.join(lacking)}")
+    return sorted(ids.values())
 
 
 def constant_prefix(rows: Sequence[Sequence[int]]) -> int:
@@ -78,28 +81,38 @@ def constant_prefix(rows: Sequence[Sequence[int]]) -> int:
     return n
 
 
+def written_by_template(dialogues: Sequence[Any]) -> list[list[bool]]:
+    """Which tokens of annotated dialogues (`.concepts` a word) the template wrote."""
+    return [[TEMPLATE in held for held in dialogue.concepts] for dialogue in dialogues]
+
+
 def token_table(
-    subject: Subject, dialogues: Sequence[Any], batches: Sequence[TokenBatch]
+    subject: Subject,
+    texts: Sequence[str | HasText],
+    written: Sequence[Sequence[bool]],
+    batches: Sequence[TokenBatch],
 ) -> TokenTable:
-    """Say what every token of annotated dialogues is.
+    """Say what every token of some dialogues is.
 
     Args:
         subject: Whose tokenizer made the batches.
-        dialogues: Annotated dialogues (`.text`, `.concepts` a word).
-        batches: Made from them with packing "single", in order and uncut.
+        texts: The dialogues.
+        written: Of each dialogue, which of its tokens the template wrote.
+        batches: Made from them with packing "single", in order.
     """
-    prefix = constant_prefix(subject.encode([d.text for d in dialogues]))
+    strings = [t if isinstance(t, str) else t.text for t in texts]
+    prefix = constant_prefix(subject.encode(strings))
     ids = torch.cat([b.ids[b.mask] for b in batches])
     place = torch.cat([b.place[b.mask] for b in batches])
     document = torch.cat([b.document[b.mask] for b in batches])
     position = torch.cat([b.position[b.mask] for b in batches])
     bos = torch.cat([b.bos[b.mask] for b in batches])
     pairs = zip(document.tolist(), position.tolist(), strict=True)
-    written = torch.tensor([p >= 0 and TEMPLATE in dialogues[d].concepts[p] for d, p in pairs])
+    marks = torch.tensor([p >= 0 and written[d][p] for d, p in pairs])
     first, constant = place == 0, (place > 0) & (place < prefix)
-    template = written & ~first & ~constant
+    template = marks & ~first & ~constant
     special = torch.isin(ids, torch.tensor(special_ids(subject)))
     held = (first, constant, template, ~(first | constant | template))
     return TokenTable(
-        document, dict(zip(CLASSES, held, strict=True)), special, special & written, special | bos
+        document, dict(zip(CLASSES, held, strict=True)), special, special & marks, special | bos
     )
