@@ -15,9 +15,10 @@ from saebook.hub.fitting import chosen_batch, chosen_place, in_batches
 from saebook.hub.models import load_published
 from saebook.hub.rehearsal.cut import cut_sae, differences
 from saebook.hub.rehearsal.hub import ordinary_text
-from saebook.hub.rehearsal.subjects import stand_in_entry
+from saebook.hub.rehearsal.subjects import stand_in_entry, tokenizer_of
 from saebook.hub.saes import check_against, check_l0, load_sae
 from saebook.subjects import load_subject
+from saebook.testbed import load_world
 
 SAES = ("gemma-scope-2b-l14-16k", "llama-scope-l15r-8x", "llama-3-8b-it-l25")
 DATA = [name for name, entry in entries.data_sets().items() if entry.host == "hub"]
@@ -49,6 +50,18 @@ def test_a_published_model_comes_by_its_catalogue_name(hub, name):
     assert next(subject.model.parameters()).dtype == torch.float32
     assert (subject.tokenizer.chat_template is not None) == entry.chat
     assert len(ordinary_text(subject, [entry.n_layers - 1])[entry.n_layers - 1]) > 100
+
+
+@pytest.mark.parametrize(
+    "name", ["qwen2.5-0.5b-instruct", "mistral-7b", "gemma-2-2b", "llama-3-8b-instruct"]
+)
+def test_a_stand_in_is_loaded_with_the_tokens_that_were_written(hub, name):
+    text = load_world().sample("encyclopaedia", 1, seed=0)[0].text
+    read = load_published(name, device="cpu").tokenizer(text, add_special_tokens=False)
+    written = tokenizer_of(subject_entry(name))
+    assert read["input_ids"] == written(text, add_special_tokens=False)["input_ids"]
+    unknown = read["input_ids"].count(written.unk_token_id)
+    assert len(read["input_ids"]) >= len(text.split()) and unknown < len(text.split()) / 4
 
 
 def test_a_stand_in_has_the_file_names_and_keys_of_the_published_models(hub):

@@ -7,30 +7,66 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen2Tokenizer,
+)
 
 from saebook.hub.rehearsal.cut import cut_subject
 from saebook.hub.schema import SubjectEntry
 from saebook.testbed import load_world
-from saebook.testbed.tokenizers import build_tokenizer
+from saebook.testbed.tokenizers import CHAT_TEMPLATES, SPECIALS, build_tokenizer
 
+REGISTERS = ("encyclopaedia", "problems")
+N_MERGE_TEXTS = 200
+"""Texts a register on which a byte-level tokenizer learns its merges."""
+N_TOKENS = 1_500
+"""Tokens of a byte-level tokenizer."""
 SHARDS = 2
 """Files that the weights are split over, as large models are."""
 
 
 def tokenizer_of(entry: SubjectEntry) -> PreTrainedTokenizerFast:
-    """A word-level tokenizer with the family's special tokens, and a chat template of our own."""
+    """A tokenizer with the family's special tokens, and a chat template of our own.
+
+    Word-level where the library loads it as it was written. Qwen's is rebuilt as a byte-level BPE
+    whatever its file says, so its stand-in is one.
+    """
+    if entry.family == "qwen2":
+        made = _byte_level()
+        made.chat_template = CHAT_TEMPLATES["qwen2"] if entry.chat else None
+        return made
     family = "llama" if entry.family == "mistral" else entry.family
     return build_tokenizer(load_world(), family, chat=entry.chat)
 
 
+def _byte_level() -> PreTrainedTokenizerFast:
+    """Qwen's own tokenizer class, its merges learnt on the testbed's texts."""
+    special, world = SPECIALS["qwen2"], load_world()
+    letters = [*sorted(ByteLevel.alphabet()), special.eos]
+    untrained = Qwen2Tokenizer(
+        vocab={letter: i for i, letter in enumerate(letters)},
+        merges=[],
+        pad_token=special.pad,
+        additional_special_tokens=list(special.template),
+    )
+    samples = [world.sample(register, N_MERGE_TEXTS, seed=3) for register in REGISTERS]
+    texts = [text.text for sample in samples for text in sample]
+    return untrained.train_new_from_iterator(texts, N_TOKENS, show_progress=False)
+
+
 def stand_in_entry(entry: SubjectEntry) -> SubjectEntry:
     """The sizes of a model's stand-in."""
-    return cut_subject(entry, _n_words(entry.family))
+    return cut_subject(entry, _n_tokens(entry.family))
 
 
 @cache
-def _n_words(family: str) -> int:
+def _n_tokens(family: str) -> int:
+    if family == "qwen2":
+        return N_TOKENS
     held = "llama" if family == "mistral" else family
     return len(build_tokenizer(load_world(), held, chat=False))
 
