@@ -251,15 +251,19 @@ def load_hub_subject(
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
     scale: Scale = "paper",
+    n_layers: int | None = None,
 ) -> Subject:
     """Load a model from the hub (or a folder in its format) at a pinned revision.
+
+    With `n_layers` the first blocks alone are kept in memory.
 
     Raises:
         ValueError: the family is unknown.
         OSError: the hub cannot be reached or has no such model or revision.
     """
     tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+    first = {} if n_layers is None else {"num_hidden_layers": n_layers}
     model: Any = AutoModelForCausalLM.from_pretrained(
-        name, revision=revision, dtype=dtype, use_safetensors=True
+        name, revision=revision, dtype=dtype, use_safetensors=True, **first
     )
     return Subject.from_model(model.to(device).eval(), tokenizer, name=name, scale=scale)

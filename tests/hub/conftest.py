@@ -16,8 +16,12 @@ from saebook.hub.rehearsal.store import Store
 from saebook.hub.rehearsing import VARIABLE
 from saebook.papers.mayne2024 import tables
 
-SUBJECTS = ("qwen2.5-0.5b-instruct", "mistral-7b")
-SAES = ("gemma-scope-2b-l14-16k", "llama-scope-l15r-8x", "llama-3-8b-it-l25")
+SUBJECTS = ("qwen2.5-0.5b-instruct", "mistral-7b", "llama-3.1-8b-instruct")
+SAES = (
+    "gemma-scope-2b-l14-16k",
+    *(f"llama-scope-l{layer}r-{width}x" for width in (8, 32) for layer in (15, 31)),
+    "llama-3-8b-it-l25",
+)
 DATA = tuple(name for name, entry in entries.data_sets().items() if entry.host == "hub")
 PLAN = Plan(
     dict(tables.TABLE_1[tables.ZERO]),

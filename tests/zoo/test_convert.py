@@ -8,7 +8,7 @@ from synthetic import HOOK, SyntheticSource, small_spec
 
 from saebook.reconstruction import fvu_pooled, l0
 from saebook.zoo import HouseSource
-from saebook.zoo.convert import to_jumprelu, topk_threshold
+from saebook.zoo.convert import to_jumprelu, to_topk, topk_threshold
 from saebook.zoo.harvest import harvest
 from saebook.zoo.recipes import recipe_of
 from saebook.zoo.train import build_training_sae, fit, to_inference
@@ -47,6 +47,21 @@ def test_another_architecture_and_loose_decoder_rows_are_refused(topk, trained, 
     loose = to_inference(fit(small_spec(recipe="1-topk-without-decoder-norm"), data))
     with pytest.raises(ValueError, match="fold them into the encoder"):
         to_jumprelu(loose, data.holdout)
+
+
+def test_a_converted_sae_comes_back_as_it_was(topk, data):
+    raw = data.train / data.scale
+    again = to_topk(to_jumprelu(topk, raw), topk.cfg.k)
+    torch.testing.assert_close(again(data.holdout), topk(data.holdout))
+    assert l0(again.encode(data.holdout)) == topk.cfg.k
+
+
+def test_only_a_jumprelu_sae_comes_back_and_with_a_k_that_it_has(topk, data):
+    with pytest.raises(ValueError, match="only a JumpReLU SAE is turned into TopK, not 'topk'"):
+        to_topk(topk, 3)
+    converted = to_jumprelu(topk, data.holdout)
+    with pytest.raises(ValueError, match=r"k is 0; the SAE has \d+ latents"):
+        to_topk(converted, 0)
 
 
 def test_llama_scope_s_recipe_has_no_auxiliary_loss_and_ranks_by_decoder_norm():

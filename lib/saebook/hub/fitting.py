@@ -66,9 +66,20 @@ def _dtype_on(device: str, entry: SubjectEntry) -> Dtype:
     return "float32" if entry.family == "gemma2" else "float16"
 
 
-def chosen_batch(entry: SubjectEntry, place: Place, tokens: int, wanted: int) -> int:
-    """Batch whose forward pass fits the free memory; a smaller one than wanted is logged."""
-    batch = fitting_batch(entry, free_bytes(place.device), tokens, wanted, place.dtype)
+def chosen_batch(
+    entry: SubjectEntry, place: Place, tokens: int, wanted: int, *, logits: bool = False
+) -> int:
+    """Batch whose forward pass fits the free memory; a smaller one than wanted is logged.
+
+    Args:
+        entry: The model; its weights are already in memory.
+        place: Where it is, and in which number type.
+        tokens: Tokens a sequence.
+        wanted: The most.
+        logits: Whether logits are made.
+    """
+    free = free_bytes(place.device)
+    batch = fitting_batch(entry, free, tokens, wanted, place.dtype, logits=logits)
     if batch < wanted:
         log.warning("batch of %d lowered to %d: more does not fit %s", wanted, batch, place.device)
     return batch

@@ -39,6 +39,7 @@ def load_published(
     device: str = "auto",
     dtype: str = "auto",
     chat: bool = False,
+    n_layers: int | None = None,
 ) -> Subject:
     """Load a model of the catalogue at a pinned commit.
 
@@ -48,21 +49,27 @@ def load_published(
         device: auto, or as torch names it.
         dtype: auto, or float32, bfloat16 or float16.
         chat: Whether it has to have a chat template.
+        n_layers: Load the first blocks only, all by default. What they put out is the whole
+            model's; its predictions are not.
 
     Raises:
         HubError: Unknown, unpinned, out of reach, gated, changed, no safetensors, too large for
-            the disk or the memory, other sizes than the catalogue's, or no chat template.
+            the disk or the memory, other sizes than the catalogue's, fewer blocks than asked for,
+            or no chat template.
     """
     entry = subject_entry(name)
     commit = commit_of(entry, revision)
     with quiet():
         sizes = stated_sizes(entry, fetch(entry, commit, [CONFIG]) / CONFIG)
     scale = scale_of(entry, sizes, kept=KEPT)
-    place = chosen_place(entry.model_copy(update=sizes), device, dtype)
+    if n_layers is not None and not 1 <= n_layers <= sizes["n_layers"]:
+        raise HubError(f"{entry.repo} has {sizes['n_layers']} blocks, not {n_layers}")
+    kept = sizes if n_layers is None else {**sizes, "n_layers": n_layers}
+    place = chosen_place(entry.model_copy(update=kept), device, dtype)
     with quiet(), explained(entry, commit):
         fetch(entry, commit, PATTERNS)
         subject = load_hub_subject(
-            entry.repo, commit, place.device, getattr(torch, place.dtype), scale
+            entry.repo, commit, place.device, getattr(torch, place.dtype), scale, n_layers
         )
     if chat:
         require_chat(subject)

@@ -38,7 +38,11 @@ def token_errors(sae: Any, x: Tensor) -> pd.DataFrame:
 
     Summed over any tokens, 1 - error / spread is their explained variance and active / n their L0.
     """
-    found = rebuilt(sae, x)
+    return errors_of(x, rebuilt(sae, x))
+
+
+def errors_of(x: Tensor, found: Rebuilt) -> pd.DataFrame:
+    """`token_errors` of activations [n, d] that an SAE has rebuilt already."""
     columns = {
         "error": (x - found.recon).double().square().sum(-1),
         "spread": (x - x.mean(0)).double().square().sum(-1),

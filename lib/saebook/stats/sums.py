@@ -59,5 +59,6 @@ def bootstrap_of_sums(
     found = {}
     for name, (estimate,) in statistic(column_sums(units)).items():
         low, high = np.quantile(drawn[name], [(1 - level) / 2, (1 + level) / 2])
-        found[name] = Interval(float(estimate), min(low, estimate), max(high, estimate))
+        ends = float(min(low, estimate)), float(max(high, estimate))
+        found[name] = Interval(float(estimate), *ends)
     return found

@@ -12,7 +12,7 @@ from saebook.parameters import ChapterParameters
 class Parameters(ChapterParameters):
     """What the notebook's parameters cell declares; each field is one scalar there."""
 
-    tier: Literal["smoke", "testbed", "full"] = "testbed"
+    tier: Literal["smoke", "testbed", "full", "colab", "paper"] = "testbed"
     """How large a run this is; stored with the results."""
     family: Literal["llama", "qwen2", "gemma2"] = "gemma2"
     """Family of the base and the instruct model."""
@@ -44,5 +44,25 @@ class Parameters(ChapterParameters):
     """Held-out documents of each kind that fill the long contexts."""
     n_resamples: int = Field(2_000, ge=50)
     """Bootstrap resamples."""
+    hub_names: str = ""
+    """Published models, SAEs and texts that answer the paper's rows; none where empty."""
+    hub_layer: int = Field(15, ge=0)
+    """Layer of the published SAEs at which the paper prints its numbers."""
+    hub_layer_step: int = Field(1, ge=1)
+    """Of the layers named, every so-manieth is measured, from the last one down."""
+    hub_blocks: int = Field(0, ge=0)
+    """Blocks of a published model that are loaded; 0 for all."""
+    hub_context: int = Field(1_024, ge=8)
+    """Tokens of a published document or dialogue that are read, as in the SAEs' training."""
+    hub_documents: int = Field(1_600, ge=2)
+    """Published documents."""
+    hub_chats: int = Field(4_000, ge=2)
+    """Published dialogues."""
+    hub_code_tokens: int = Field(100_000, ge=1_024)
+    """Ordinary tokens of either on which L0 and explained variance are read."""
+    hub_long_context: int = Field(8_192, ge=16)
+    """Tokens in a long context of a published model."""
+    hub_long_documents: int = Field(166, ge=2)
+    """Published documents that fill it."""
     seed: int = Field(0, ge=0)
     """Sink's direction, texts, resamples."""
