@@ -55,6 +55,7 @@ def _byte_level() -> PreTrainedTokenizerFast:
     )
     samples = [world.sample(register, N_MERGE_TEXTS, seed=3) for register in REGISTERS]
     texts = [text.text for sample in samples for text in sample]
+    texts += ["user", "assistant"] * N_MERGE_TEXTS  # one token each, as in the published vocabulary
     return untrained.train_new_from_iterator(texts, N_TOKENS, show_progress=False)
 
 
