@@ -4,9 +4,9 @@
 
 Prints JSON. Two comparisons:
 
-* `grid`: the house grid's SAEs from one harvest, against the same number of single sae-lens runs
-  that each read the model anew. Only `--singles` of the latter are run; the rest is extrapolated
-  from their mean, and the output says so.
+* `grid`: the house grid's SAEs from one harvest, one after another and in stacks, against the same
+  number of single sae-lens runs that each read the model anew. Of the latter, one of each
+  architecture is run; the rest is extrapolated from their mean, and the output says so.
 * `trainer`: tokens a second of one SAE a training step of sae-lens, against the six matrix
   products that forward and backward passes of its encoder and decoder cannot do without.
 """
@@ -76,24 +76,32 @@ def grid_against_singles(specs: list[SAESpec], singles: int) -> dict[str, Any]:
     """Wall time of all specs from one harvest, and of some of them each from its own."""
     source = HouseSource()
     source.subject_digest(specs[0].subject)  # loads the model outside the clock
+    chosen = [spec for i, spec in enumerate(specs) if i in _spread(len(specs), singles)]
     with tempfile.TemporaryDirectory() as root:
-        options: dict[str, Any] = {"use_shipped": False, "progress": False}
-        together = seconds(lambda: get_saes(specs, source, cache_root=Path(root, "one"), **options))
-        step = max(1, len(specs) // singles)
-        chosen = specs[::step][:singles]
-        alone = [
-            seconds(lambda s=s: get_saes([s], source, cache_root=Path(root, s.label), **options))
-            for s in chosen
-        ]
+
+        def run(wanted: list[SAESpec], name: str, stacked: bool = False) -> float:
+            options = {"use_shipped": False, "progress": False, "stacked": stacked}
+            return seconds(lambda: get_saes(wanted, source, cache_root=Path(root, name), **options))
+
+        stacked = run(specs, "stacked", stacked=True)
+        together = run(specs, "one")
+        alone = [run([spec], spec.label) for spec in chosen]
     extrapolated = sum(alone) / len(alone) * len(specs)
     return {
         "n_saes": len(specs),
         "one_stream_seconds": together,
+        "stacked_seconds": stacked,
         "sae_activations_per_second": sum(map(training_tokens, specs)) / together,
         "singles_measured": [s.label for s in chosen],
         "singles_seconds_extrapolated": extrapolated,
         "speed_up_extrapolated": extrapolated / together,
+        "stacked_speed_up_extrapolated": extrapolated / stacked,
     }
+
+
+def _spread(n: int, k: int) -> set[int]:
+    """k of n places, evenly apart, so that a grid in order gives each architecture alike."""
+    return {(2 * i + 1) * n // (2 * k) for i in range(k)}
 
 
 def _with_full_batches(spec: SAESpec) -> SAESpec:
@@ -110,7 +118,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=100_000)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--specs", type=int, default=30)
-    parser.add_argument("--singles", type=int, default=3)
+    parser.add_argument("--singles", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(1)
     changes = {"n_tokens": options.tokens, "epochs": options.epochs}

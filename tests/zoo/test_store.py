@@ -16,7 +16,7 @@ import pytest
 import torch
 from synthetic import SyntheticSource, small_spec
 
-from saebook.zoo import find_saes, get_saes, store
+from saebook.zoo import find_saes, get_saes, making, store
 from saebook.zoo.store import key_of, ship
 
 TESTS = Path(__file__).parent
@@ -148,7 +148,7 @@ def test_a_wrong_width_is_refused_before_anything_is_read(source, tmp_path):
 
 def test_a_failure_in_one_sae_leaves_the_finished_ones(source, tmp_path, monkeypatch):
     specs = [small_spec(sparsity=k) for k in (2, 3)]
-    real = store.save_sae
+    real = making.save_sae
 
     def fail(sae, folder, dtype: Any = "float32"):
         if sae.cfg.k == 3:
@@ -156,7 +156,7 @@ def test_a_failure_in_one_sae_leaves_the_finished_ones(source, tmp_path, monkeyp
             raise KeyboardInterrupt
         real(sae, folder, dtype)
 
-    monkeypatch.setattr(store, "save_sae", fail)
+    monkeypatch.setattr(making, "save_sae", fail)
     with pytest.raises(KeyboardInterrupt):
         _get(specs, source, tmp_path)
     monkeypatch.undo()

@@ -1,8 +1,9 @@
-"""Command line of the zoo: ``python -m saebook.zoo grid|harvest|member|train|report``.
+"""Command line of the zoo: ``python -m saebook.zoo grid|harvest|member|stack|train|report``.
 
 grid     train the house grid, and ship it as float16 with --ship
 harvest  keep the grid's activations on disk, for jobs that train one member each
 member   train one member of the grid, by its label
+stack    train one architecture's members side by side, as one batched step
 train    train one SAE named by options
 report   table of the shipped and cached house grid, from their reports
 
@@ -37,7 +38,7 @@ COLUMNS = (
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m saebook.zoo", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("grid", "harvest", "member", "report"):
+    for name in ("grid", "harvest", "member", "stack", "report"):
         command = commands.add_parser(name)
         command.add_argument("--subject", default="gemma2-base")
         command.add_argument("--layer", type=int, default=3)
@@ -45,10 +46,14 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--n-tokens", type=int, default=SAESpec().n_tokens)
         if name == "grid":
             command.add_argument("--ship", action="store_true", help="write into the package")
+            command.add_argument("--stacked", action="store_true", help="train in batched steps")
         if name == "member":
             command.add_argument("--label", required=True, help="such as topk-13")
-            command.add_argument("--out", type=Path, help="where a summary of it is written")
-        if name in ("grid", "member"):
+        if name == "stack":
+            command.add_argument("--architecture", required=True, choices=ARCHITECTURES)
+        if name in ("member", "stack"):
+            command.add_argument("--out", type=Path, help="where a summary is written")
+        if name in ("grid", "member", "stack"):
             command.add_argument("--device", default="cpu")
     train = commands.add_parser("train")
     for field, default in SAESpec().model_dump().items():
@@ -113,15 +118,24 @@ def _train(options: dict[str, Any], source: HouseSource) -> int:
     return 0
 
 
-def _train_member(specs: Sequence[SAESpec], options: dict[str, Any], source: HouseSource) -> int:
-    wanted = _member(specs, options["label"])
-    (entry,) = get_saes(
-        [wanted], source, device=options["device"], use_shipped=False, progress=False
-    ).values()
-    _say(entry)
+def _train_members(
+    specs: Sequence[SAESpec], options: dict[str, Any], source: HouseSource, stacked: bool
+) -> int:
+    """Train some members of the grid and write their summaries: one, or one of each label."""
+    found = get_saes(
+        specs,
+        source,
+        device=options["device"],
+        use_shipped=False,
+        stacked=stacked,
+        progress=False,
+    )
+    for entry in found.values():
+        _say(entry)
     if options["out"] is not None:
+        summaries = {entry.spec.label: summary(entry) for entry in found.values()}
         options["out"].parent.mkdir(parents=True, exist_ok=True)
-        write_json(options["out"], summary(entry))
+        write_json(options["out"], summaries if stacked else summaries[specs[0].label])
     return 0
 
 
@@ -141,7 +155,8 @@ def _report(specs: Sequence[SAESpec], source: HouseSource) -> int:
 
 
 def _grid(specs: Sequence[SAESpec], options: dict[str, Any], source: HouseSource) -> int:
-    entries = list(get_saes(specs, source, device=options["device"]).values())
+    device, stacked = options["device"], options["stacked"]
+    entries = list(get_saes(specs, source, device=device, stacked=stacked).values())
     if options["ship"]:
         _ship_all(entries, source)
     else:
@@ -164,7 +179,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if command == "harvest":
         return _harvest(specs, source)
     if command == "member":
-        return _train_member(specs, options, source)
+        return _train_members([_member(specs, options["label"])], options, source, stacked=False)
+    if command == "stack":
+        alike = [spec for spec in specs if spec.architecture == options["architecture"]]
+        return _train_members(alike, options, source, stacked=True)
     return _grid(specs, options, source)
 
 

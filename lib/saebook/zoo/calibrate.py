@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from saebook.zoo.selection import largest
+
 CALIBRATION_TOKENS = 16_384
 
 
@@ -31,8 +33,9 @@ def threshold_for_l0(hidden_pre: Tensor, target_l0: float) -> float:
     kept = round(target_l0 * n)
     if not 0 < kept < n * d_sae:
         raise ValueError(f"target L0 {target_l0:g} must lie between 0 and d_sae {d_sae}")
-    ordered = hidden_pre.relu().flatten().sort(descending=True).values
-    return float((ordered[kept - 1].double() + ordered[kept].double()) / 2)
+    positive = hidden_pre.relu().view(1, -1)
+    above = positive.gather(1, largest(positive, kept + 1))
+    return float(above.topk(2, largest=False).values.double().mean())
 
 
 @torch.no_grad()
@@ -48,7 +51,10 @@ def calibrate_batchtopk(sae: Any, acts: Tensor) -> float:
         The threshold.
     """
     stride = max(1, len(acts) // CALIBRATION_TOKENS)
-    _, hidden_pre = sae.encode_with_hidden_pre(acts[::stride].to(sae.W_enc.device))
+    x = sae.process_sae_in(acts[::stride].to(sae.W_enc.device))
+    hidden_pre = x @ sae.W_enc + sae.b_enc  # as sae-lens encodes, without its costly selection
+    if sae.cfg.rescale_acts_by_decoder_norm:
+        hidden_pre = hidden_pre * sae.W_dec.norm(dim=-1)
     threshold = threshold_for_l0(hidden_pre, sae.cfg.k)
     sae.topk_threshold.fill_(threshold)
     return threshold

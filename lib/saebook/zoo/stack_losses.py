@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from sae_lens.saes.jumprelu_sae import JumpReLU, Step
 from torch import Tensor
+
+from saebook.zoo.selection import largest
 
 Parameters = Mapping[str, Tensor]
 
@@ -36,9 +37,9 @@ class StackInput:
 
 def standard(p: Parameters, step: StackInput) -> tuple[Tensor, Tensor]:
     """ReLU codes; L1 penalty, weighted by decoder norms or not."""
-    codes = _pre_activations(p, step, p["b_enc"]).relu()
+    codes = _pre_activations(p["W_enc"], p, step, p["b_enc"]).relu()
     weights = p["W_dec"].norm(dim=-1) if step.cfg.decoder_norm_in_l1 else 1.0
-    penalty = (codes.mean(1) * weights).sum(-1)
+    penalty = (codes.sum(1) * weights).sum(-1) / len(step.x)
     return _squared_error(_decode(p, codes), step.x) + step.coefficients * penalty, codes
 
 
@@ -47,24 +48,53 @@ def gated(p: Parameters, step: StackInput) -> tuple[Tensor, Tensor]:
 
     The magnitudes' weights are the gates' times exp(r_mag), so one product serves both.
     """
-    product = _pre_activations(p, step)
+    product = _pre_activations(p["W_enc"], p, step)
     gates = (product + p["b_gate"][:, None]).relu()
-    magnitudes = (product * p["r_mag"].exp()[:, None] + p["b_mag"][:, None]).relu()
-    codes = (gates > 0) * magnitudes
-    penalty = (gates.mean(1) * p["W_dec"].norm(dim=-1)).sum(-1)
+    magnitudes = torch.addcmul(p["b_mag"][:, None], product, p["r_mag"].exp()[:, None]).relu()
+    codes = magnitudes * gates.detach().sign()
+    penalty = (gates.sum(1) * p["W_dec"].norm(dim=-1)).sum(-1) / len(step.x)
     by_gates = _squared_error(_decode(p, gates), step.x)
     loss = _squared_error(_decode(p, codes), step.x) + step.coefficients * penalty + by_gates
     return loss, codes
 
 
 def jumprelu(p: Parameters, step: StackInput) -> tuple[Tensor, Tensor]:
-    """JumpReLU codes; step penalty with sae-lens's straight-through kernels."""
-    # Their backward adds over the first axis, which has to be the batch.
-    pre = _pre_activations(p, step, p["b_enc"]).transpose(0, 1)
-    kernel = (p["threshold"], step.cfg.jumprelu_bandwidth, step.cfg.jumprelu_ste_to_input)
-    codes = _applied(JumpReLU, pre, *kernel).transpose(0, 1)
-    penalty = _applied(Step, pre, *kernel).sum(-1).mean(0)
+    """JumpReLU codes; step penalty, with sae-lens's straight-through kernel for both.
+
+    Raises:
+        ValueError: The kernel is to reach the pre-activations, or the penalty is not the step.
+    """
+    if step.cfg.jumprelu_ste_to_input or step.cfg.jumprelu_sparsity_loss_mode != "step":
+        raise ValueError("stacked JumpReLU SAEs train their thresholds by the step penalty alone")
+    pre = _pre_activations(p["W_enc"], p, step, p["b_enc"])
+    codes, l0 = _JumpReLU.apply(pre, p["threshold"][:, None], step.cfg.jumprelu_bandwidth)  # type: ignore[misc]
+    penalty = l0 / len(step.x)
     return _squared_error(_decode(p, codes), step.x) + step.coefficients * penalty, codes
+
+
+class _JumpReLU(torch.autograd.Function):
+    """Codes, and how many are active; backward is that of sae-lens's `JumpReLU` plus `Step`."""
+
+    @staticmethod
+    def forward(ctx: Any, pre: Tensor, threshold: Tensor, bandwidth: float) -> Any:
+        active = _is_positive(pre - threshold)
+        ctx.save_for_backward(pre, threshold, active)
+        ctx.bandwidth = bandwidth
+        return pre * active, active.sum((1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        by_code, by_l0 = gradients
+        pre, threshold, active = ctx.saved_tensors
+        near = _is_positive(ctx.bandwidth / 2 - (pre - threshold).abs_())
+        by_step = torch.addcmul(by_l0[:, None, None], by_code, threshold)
+        by_threshold = by_step.mul_(near).sum(1, keepdim=True) / -ctx.bandwidth
+        return by_code * active, by_threshold, None
+
+
+def _is_positive(values: Tensor) -> Tensor:
+    """1.0 where positive, else 0.0, in place: faster than comparing and converting."""
+    return values.sign_().clamp_(min=0.0)
 
 
 def topk(p: Parameters, step: StackInput) -> tuple[Tensor, Tensor]:
@@ -86,41 +116,18 @@ LOSSES: dict[str, Callable[[Parameters, StackInput], tuple[Tensor, Tensor]]] = {
 }
 
 
-def largest(values: Tensor, k: int) -> Tensor:
-    """Places [rows, k] of the k largest of each row [rows, n], in any order.
-
-    In two steps: the k largest lie in the k groups whose largest member is largest, so only those
-    groups are searched. Exact, and on a processor two to ten times faster than `torch.topk`.
-    """
-    rows, n = values.shape
-    size = _group_size(n, k)
-    if size == 1:
-        return values.topk(k, sorted=False).indices
-    n_groups = n // size
-    groups = values.view(rows, size, n_groups).amax(1).topk(k, sorted=False).indices
-    first = torch.arange(0, n, n_groups, device=values.device)
-    places = (groups[:, None] + first[:, None]).view(rows, size * k)
-    return places.gather(1, values.gather(1, places).topk(k, sorted=False).indices)
-
-
-def _group_size(n: int, k: int) -> int:
-    """The divisor of n with the fewest values to search, n / size and then k * size."""
-    sizes = [size for size in range(2, 33) if n % size == 0 and n // size >= k]
-    size = min(sizes, key=lambda size: n // size + k * size, default=1)
-    return size if n // size + k * size < n else 1
-
-
-def _pre_activations(p: Parameters, step: StackInput, bias: Tensor | None = None) -> Tensor:
+def _pre_activations(
+    w_enc: Tensor, p: Parameters, step: StackInput, bias: Tensor | None = None
+) -> Tensor:
     """x W_enc + bias [n, batch, d_sae]; b_dec is subtracted from x where the SAEs do so."""
-    w_enc = p["W_enc"]
     x = step.x.expand(len(w_enc), *step.x.shape)
     if step.cfg.apply_b_dec_to_input:
         x = x - p["b_dec"][:, None]
     return torch.bmm(x, w_enc) if bias is None else torch.baddbmm(bias[:, None], x, w_enc)
 
 
-def _decode(p: Parameters, codes: Tensor) -> Tensor:
-    return torch.baddbmm(p["b_dec"][:, None], codes, p["W_dec"])
+def _decode(p: Parameters, codes: Tensor, w_dec: Tensor | None = None) -> Tensor:
+    return torch.baddbmm(p["b_dec"][:, None], codes, p["W_dec"] if w_dec is None else w_dec)
 
 
 def _squared_error(recon: Tensor, x: Tensor) -> Tensor:
@@ -128,49 +135,47 @@ def _squared_error(recon: Tensor, x: Tensor) -> Tensor:
     return (recon - x).square().sum((1, 2)) / len(x)
 
 
-def _applied(function: Any, *arguments: Any) -> Tensor:
-    return function.apply(*arguments)
-
-
 def _by_rank(
     p: Parameters, step: StackInput, kept: Sequence[int], rows: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Loss and codes of SAEs that keep the largest pre-activations of every row."""
-    norms = p["W_dec"].norm(dim=-1) if step.cfg.rescale_acts_by_decoder_norm else None
-    pre = _pre_activations(p, step, p["b_enc"])
-    if norms is not None:
-        pre = pre * norms[:, None]
+    """Loss and codes of SAEs that keep the largest pre-activations of every row.
+
+    sae-lens multiplies pre-activations and divides codes by the decoder's norms; here the weights
+    are, which are fewer.
+    """
+    w_enc, b_enc, w_dec = p["W_enc"], p["b_enc"], p["W_dec"]
+    if step.cfg.rescale_acts_by_decoder_norm:
+        norms = w_dec.norm(dim=-1)
+        w_enc, b_enc, w_dec = w_enc * norms[:, None], b_enc * norms, w_dec / norms[..., None]
+    pre = _pre_activations(w_enc, p, step, b_enc)
     keep = torch.zeros_like(pre)
     with torch.no_grad():
         for values, mask, k in zip(pre, keep, kept, strict=True):
             rows(mask).scatter_(1, largest(rows(values), k), 1.0)
     codes = pre.relu() * keep
-    scaled = codes if norms is None else codes / norms[:, None]
-    recon = _decode(p, scaled)
+    recon = _decode(p, codes, w_dec)
     loss = _squared_error(recon, step.x)
     if step.cfg.aux_loss_coefficient:
-        residual = (step.x - recon).detach()
-        loss = loss + _dead_losses(p["W_dec"], norms, pre, residual, step)
+        loss = loss + _dead_losses(w_dec, pre, (step.x - recon).detach(), step)
     return loss, codes
 
 
-def _dead_losses(
-    w_dec: Tensor, norms: Tensor | None, pre: Tensor, residual: Tensor, step: StackInput
-) -> Tensor:
+def _dead_losses(w_dec: Tensor, pre: Tensor, residual: Tensor, step: StackInput) -> Tensor:
     """Error of the dead latents' reconstruction of what is left over, of each SAE [n]."""
-    losses = []
-    for i, dead in enumerate(step.dead):
-        chosen = dead.nonzero().squeeze(1)
-        if not len(chosen):
-            losses.append(residual.new_zeros(()))
-            continue
-        k = step.x.shape[1] // 2
-        acts = pre[i].index_select(1, chosen)
-        if len(chosen) > k:
-            keep = torch.zeros_like(acts)
-            acts = acts * keep.scatter_(1, largest(acts.detach(), k), 1.0)
-        if norms is not None:
-            acts = acts / norms[i].index_select(0, chosen)
-        error = (acts @ w_dec[i].index_select(0, chosen) - residual[i]).square().sum(-1).mean()
-        losses.append(step.cfg.aux_loss_coefficient * min(len(chosen) / k, 1.0) * error)
-    return torch.stack(losses)
+    each = zip(w_dec.unbind(), pre.unbind(), residual, step.dead, strict=True)
+    losses = [_dead_loss(*parts) for parts in each]
+    return step.cfg.aux_loss_coefficient * torch.stack(losses)
+
+
+def _dead_loss(w_dec: Tensor, pre: Tensor, residual: Tensor, dead: Tensor) -> Tensor:
+    """The same of one SAE: at most d_in / 2 dead latents a token take part."""
+    chosen = dead.nonzero().squeeze(1)
+    if not len(chosen):
+        return residual.new_zeros(())
+    most = residual.shape[1] // 2
+    acts = pre.index_select(1, chosen)
+    if len(chosen) > most:
+        keep = torch.zeros_like(acts)
+        acts = acts * keep.scatter_(1, largest(acts.detach(), most), 1.0)
+    error = (acts @ w_dec.index_select(0, chosen) - residual).square().sum(-1).mean()
+    return min(len(chosen) / most, 1.0) * error

@@ -22,15 +22,23 @@ MAX_NORM = 1.0
 """Norm to which sae-lens's trainer clips an SAE's gradient."""
 
 
-def stacks(specs: Sequence[SAESpec], at_most: int = 8) -> list[list[SAESpec]]:
-    """Specs that differ in sparsity and seed alone, in stacks of at most so many."""
+AT_MOST = {"cpu": 3, "cuda": 8}
+"""SAEs in a stack: on a processor no more than its caches hold, on a card as many as fill it."""
+
+
+def stacks(specs: Sequence[SAESpec], device: str = "cpu") -> list[list[SAESpec]]:
+    """Specs that differ in sparsity and seed alone together, `AT_MOST` of them in a stack."""
+    at_most = AT_MOST[torch.device(device).type]
     alike: dict[SAESpec, list[SAESpec]] = {}
     for spec in specs:
-        shared = spec.model_copy(update={"sparsity": 1.0, "seed": 0})
-        alike.setdefault(shared, []).append(spec)
+        alike.setdefault(_shared(spec), []).append(spec)
     return [
         found[i : i + at_most] for found in alike.values() for i in range(0, len(found), at_most)
     ]
+
+
+def _shared(spec: SAESpec) -> SAESpec:
+    return spec.model_copy(update={"sparsity": 1.0, "seed": 0})
 
 
 class StackedTraining:
@@ -47,14 +55,16 @@ class StackedTraining:
         Raises:
             ValueError: The specs differ in more than sparsity and seed.
         """
-        if len(stacks(specs, len(specs))) != 1:
+        if len({_shared(spec) for spec in specs}) != 1:
             raise ValueError("a stack's SAEs differ in sparsity and seed alone")
         self._members = [Training(spec, d_in, device) for spec in specs]
         first = self._members[0]
         self.device, self.batch_size, self.n_steps = device, first.batch_size, first.n_steps
         self._loss = LOSSES[specs[0].architecture]
         self._parameters = {
-            name: torch.stack([dict(m.sae.named_parameters())[name].detach() for m in self._members])
+            name: torch.stack(
+                [dict(m.sae.named_parameters())[name].detach() for m in self._members]
+            )
             for name, _ in first.sae.named_parameters()
         }
         for value in self._parameters.values():
