@@ -11,7 +11,7 @@ import yaml
 from helpers.anatomy import faults
 
 from saebook.run import Chapter, Project, Request
-from saebook.run.check import checked_parameters
+from saebook.run.check import checked_parameters, notebook_defaults
 from saebook.run.project import TIERS
 from saebook.run.scaffold import notebook_text, scaffold
 
@@ -93,6 +93,8 @@ def test_a_new_paper_is_laid_out_with_the_anatomy_and_a_valid_ledger(scaffolded:
          "3 functions"),
         ("## Method\n", "## Method\n\n# Another title\n", "exactly one title"),
         ("%% code parameters", "%% code", "0 cells tagged"),
+        ("%% code parameters", "%% code parameters hub-parameters", "at most one tagged"),
+        (CALL, "x = 1\n%% code hub-parameters\nhub_names: str = ''  # names", "at most one tagged"),
     ],
 )  # fmt: skip
 def test_anatomy_faults_are_found(tmp_path: Path, old: str, new: str, fault: str):
@@ -102,6 +104,18 @@ def test_anatomy_faults_are_found(tmp_path: Path, old: str, new: str, fault: str
     notebook = tmp_path / "01_gao2024.ipynb"
     notebook.write_text(notebook_text("gao2024", text.replace(old, new)))
     assert any(fault in found for found in faults(notebook, "gao2024"))
+
+
+def test_what_only_the_hub_tiers_read_may_be_declared_in_a_cell_before_the_parameters(tmp_path):
+    template = Path(scaffold.__code__.co_filename).parent / "templates" / "notebook.txt"
+    text = template.read_text().replace("@slug@", "gao2024").replace("@author@", "Gao")
+    cell = "%% code hub-parameters\nhub_names: str = 'a b'  # models and data\n"
+    text = text.replace("%% code parameters", cell + "%% code parameters")
+    notebook = tmp_path / "01_gao2024.ipynb"
+    notebook.write_text(notebook_text("gao2024", text.replace(CALL, CALL + "\nconfig.hub_names")))
+    assert faults(notebook, "gao2024") == []
+    defaults = {"tier": "testbed", "n_texts": 60, "seed": 0}
+    assert notebook_defaults(notebook) == {"hub_names": "a b", **defaults}
 
 
 def test_an_unread_parameter_outputs_and_thin_prose_are_found(scaffolded: Path):

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from saebook.run.cells import Cell, later_code, read_cells
+from saebook.parameters import ParameterError
+from saebook.run.cells import Cell, later_code, parameters_cells, read_cells
 from saebook.run.reading import attributes_of, hands_on_whole
 
 PAPER_SECTIONS = (
@@ -106,17 +107,19 @@ def _code(cells: list[Cell]) -> Iterator[str]:
 
 
 def _parameters(notebook: Path, cells: list[Cell]) -> Iterator[str]:
-    at = [index for index, cell in enumerate(cells) if "parameters" in cell.tags]
-    if len(at) != 1:
-        yield f"{len(at)} cells tagged parameters, not one"
+    try:
+        declaring = parameters_cells(notebook)
+    except ParameterError as error:
+        yield str(error)
         return
-    for line in cells[at[0]].source.splitlines():
+    source = "\n".join(cell.source for cell in declaring)
+    for line in source.splitlines():
         if not PARAMETER_LINE.fullmatch(line):
             yield f"not `name: type = value  # comment`: {line}"
-    after = [cell for cell in cells[at[0] + 1 :] if cell.kind == "code"]
+    after = [cell for cell in cells[cells.index(declaring[-1]) + 1 :] if cell.kind == "code"]
     if not after or "config = Parameters.from_notebook(globals())" not in after[0].source:
         yield "the code cell after the parameters does not build config from them"
-    declared = set(re.findall(r"^(\w+):", cells[at[0]].source, flags=re.MULTILINE))
+    declared = set(re.findall(r"^(\w+):", source, flags=re.MULTILINE))
     trees = [tree for source in later_code(notebook) if (tree := _parsed(source)) is not None]
     read = {name for tree in trees for name in attributes_of(tree, {"config"})}
     if not any(hands_on_whole(tree) for tree in trees) and declared - read:

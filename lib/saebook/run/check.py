@@ -17,7 +17,7 @@ from saebook.parameters import (
     undeclared,
     unknown_name,
 )
-from saebook.run.cells import parameters_cells
+from saebook.run.cells import Cell, parameters_cells
 from saebook.run.project import SOURCE_TIER, Request
 from saebook.run.reading import names_read
 
@@ -52,17 +52,19 @@ def checked_parameters(request: Request, find: FindClass = parameters_for) -> di
 
 
 def notebook_defaults(notebook: Path) -> dict[str, Any]:
-    """Names and default values of a notebook's parameters cell, as papermill reads them.
+    """Names and default values of a notebook's parameters, as papermill reads them.
 
     Raises:
-        ParameterError: No cell is tagged `parameters`, or a line in it is not one that papermill
-            reads whole: `name: type = value  # comment`.
+        ParameterError: A line is not one that papermill reads whole (`name: type = value  # why`),
+            or the cells are not as `parameters_cells` wants them.
     """
-    import papermill  # half a second to import: only when a chapter is to run
+    from papermill.translators import PythonTranslator  # half a second: only when one is to run
 
-    seen = papermill.inspect_notebook(str(notebook).replace("{", "{{").replace("}", "}}"))
-    written = _assignments(notebook)
-    for name in sorted(set(seen) ^ set(written)):
+    cells = parameters_cells(notebook)
+    read = (PythonTranslator.inspect({"source": cell.source}) for cell in cells)
+    seen = {parameter.name for found in read for parameter in found}
+    written = _assignments(notebook, cells)
+    for name in sorted(seen ^ set(written)):
         raise ParameterError(
             f"{notebook.name}: papermill does not read {name!r} as a parameter; "
             "write one plain line `name: type = value  # comment`"
@@ -127,23 +129,16 @@ def from_text(name: str, text: str, cls: type[ChapterParameters]) -> Any:
         raise ParameterError(f"{name!r} is {text!r}; allowed: {wanted}") from None
 
 
-def _assignments(notebook: Path) -> dict[str, ast.expr]:
-    """Right-hand sides of the parameters cell by name."""
-    tagged = parameters_cells(notebook)
-    if len(tagged) != 1:
-        raise ParameterError(
-            f"{notebook.name} has {len(tagged)} cells tagged 'parameters'; wanted one"
-        )
+def _assignments(notebook: Path, cells: list[Cell]) -> dict[str, ast.expr]:
+    """Right-hand sides of the parameters by name."""
     found: dict[str, ast.expr] = {}
-    for node in ast.parse(tagged[0].source).body:
+    for node in (node for cell in cells for node in ast.parse(cell.source).body):
         if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)):
             raise ParameterError(
                 f"{notebook.name}: parameters line {node.lineno} is not `name: type = value`"
             )
         if node.target.id in found:
-            raise ParameterError(
-                f"{notebook.name} sets {node.target.id!r} twice in its parameters cell"
-            )
+            raise ParameterError(f"{notebook.name} sets {node.target.id!r} twice in its parameters")
         found[node.target.id] = node.value or ast.Constant(None)
     return found
 
