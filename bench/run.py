@@ -1,6 +1,6 @@
 """Every benchmark, one after another, as ratios within this run.
 
-    python bench/run.py [imports harvest zoo growth latents book] [--small]
+    python bench/run.py [imports harvest zoo device growth latents book] [--small]
 
 Writes book/results/bench.json, which the benchmarks page shows, and prints it.
 """
@@ -22,7 +22,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "book" / "results" / "bench.json"
-PARTS = ("imports", "harvest", "zoo", "growth", "latents", "book")
+PARTS = ("imports", "harvest", "zoo", "device", "growth", "latents", "book")
 
 
 def seconds(command: list[str], repeats: int = 1) -> float:
@@ -92,6 +92,11 @@ def bench_zoo(small: bool) -> dict[str, Any]:
     return printed("bench/zoo.py", *sizes)
 
 
+def bench_device(small: bool) -> dict[str, Any]:
+    """Trainers and stacks on the card, if there is one, at a published model's sizes."""
+    return {"device": printed("bench/device.py", *(["--steps", "5"] if small else []))}
+
+
 def bench_latents(small: bool) -> dict[str, Any]:
     """Token confidence and detection of many latents at once, against one at a time."""
     sizes = ["--latents", "20", "--tokens", "6000"] if small else []
@@ -127,6 +132,7 @@ def main() -> None:
         "imports": bench_imports,
         "harvest": bench_harvest,
         "zoo": bench_zoo,
+        "device": bench_device,
         "growth": bench_growth,
         "latents": bench_latents,
         "book": bench_book,

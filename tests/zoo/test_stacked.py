@@ -95,6 +95,16 @@ def test_longer_training_ends_as_well_as_single_training(data, trained, architec
     assert fvu_pooled(x, stacked(x)) == pytest.approx(fvu_pooled(x, single(x)), rel=0.02)
 
 
+@pytest.mark.parametrize("architecture", ["standard", "topk"])
+def test_products_in_bfloat16_end_as_well_as_sae_lens_s_own_autocast(data, architecture):
+    spec = small_spec(architecture=architecture, recipe="2-bfloat16", epochs=4)
+    stacked, single = to_inference(fit_stack([spec], data)[0]), to_inference(fit(spec, data))
+    x = data.holdout
+    assert stacked.W_enc.dtype == torch.float32
+    assert l0(stacked.encode(x)) == pytest.approx(l0(single.encode(x)), rel=0.05)
+    assert fvu_pooled(x, stacked(x)) == pytest.approx(fvu_pooled(x, single(x)), rel=0.05)
+
+
 @EACH
 def test_an_sae_does_not_depend_on_what_it_is_stacked_with(data, architecture):
     specs = _specs(architecture)

@@ -102,6 +102,17 @@ def _copy_in(
     return taken
 
 
+def resident(train: Tensor, device: str) -> Tensor:
+    """Activations on the card that trains on them, if they leave half of its free memory free.
+
+    Otherwise they stay where they are, and each batch is copied by itself.
+    """
+    if torch.device(device).type != "cuda":
+        return train
+    free, _ = torch.cuda.mem_get_info(device)
+    return train.to(device) if train.numel() * train.element_size() <= free / 2 else train
+
+
 def shuffled_batches(train: Tensor, batch_size: int, seed: int) -> Iterator[Tensor]:
     """Deal batches [batch_size, d_in] for ever, each pass in a new order drawn from the seed."""
     generator = torch.Generator().manual_seed(seed)

@@ -62,12 +62,15 @@ class Recipe:
     pool_tokens: int = 0
     """Tokens mixed at a time where the text is read as it is trained on, once; 0 harvests all of
     it beforehand."""
+    autocast: bool = False
+    """Whether products are taken in bfloat16; weights and Adam's moments stay in float32."""
     architectures: tuple[str, ...] = ARCHITECTURES
     """Architectures for which the recipe means something."""
 
 
 RECIPES: dict[str, Recipe] = {
     "2": Recipe(batch_size=256),
+    "2-bfloat16": Recipe(batch_size=4096, autocast=True),
     "1": Recipe(),
     "1-k-annealed": Recipe(k_anneal_share=0.1, architectures=("topk",)),
     "1-topk-without-decoder-norm": Recipe(
@@ -127,7 +130,8 @@ RECIPES: dict[str, Recipe] = {
 controller finds for an L0 of 13; the spec's sparsity then only names the SAE, and its L0 is what
 comes out (Li et al. 2025 train so). "1-llama-scope" is He et al. 2024: K annealed over a tenth of
 the steps, decoder norm inside the selection, no auxiliary loss, decay over the last fifth.
-The recipes whose names begin with 2 take steps of 256 tokens. "wang2025" is appendix A of Wang et
+The recipes whose names begin with 2 take steps of 256 tokens, but for "2-bfloat16", which is made
+for a card. "wang2025" is appendix A of Wang et
 al. 2025 as shares of its 244,000 steps (warm-up 1,000, sparsity warm-up 5,000, decay from 80 %),
 with the controller in place of the printed L1 penalties, whose activations' scale is not stated.
 "li2025" is appendix C of Li et al. 2025, whose coefficients belong to raw activations: give it a

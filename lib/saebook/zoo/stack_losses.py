@@ -39,7 +39,7 @@ def standard(p: Parameters, step: StackInput) -> tuple[Tensor, Tensor]:
     """ReLU codes; L1 penalty, weighted by decoder norms or not."""
     codes = _pre_activations(p["W_enc"], p, step, p["b_enc"]).relu()
     weights = p["W_dec"].norm(dim=-1) if step.cfg.decoder_norm_in_l1 else 1.0
-    penalty = (codes.sum(1) * weights).sum(-1) / len(step.x)
+    penalty = (codes.sum(1, dtype=torch.float32) * weights).sum(-1) / len(step.x)
     return _squared_error(_decode(p, codes), step.x) + step.coefficients * penalty, codes
 
 
@@ -52,7 +52,7 @@ def gated(p: Parameters, step: StackInput) -> tuple[Tensor, Tensor]:
     gates = (product + p["b_gate"][:, None]).relu()
     magnitudes = torch.addcmul(p["b_mag"][:, None], product, p["r_mag"].exp()[:, None]).relu()
     codes = magnitudes * gates.detach().sign()
-    penalty = (gates.sum(1) * p["W_dec"].norm(dim=-1)).sum(-1) / len(step.x)
+    penalty = (gates.sum(1, dtype=torch.float32) * p["W_dec"].norm(dim=-1)).sum(-1) / len(step.x)
     by_gates = _squared_error(_decode(p, gates), step.x)
     loss = _squared_error(_decode(p, codes), step.x) + step.coefficients * penalty + by_gates
     return loss, codes

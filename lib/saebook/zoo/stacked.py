@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from saebook.zoo import backend
-from saebook.zoo.harvest import Harvest, shuffled_batches
+from saebook.zoo.harvest import Harvest, resident, shuffled_batches
+from saebook.zoo.recipes import recipe_of
 from saebook.zoo.spec import SAESpec
 from saebook.zoo.stack_losses import LOSSES, StackInput
 from saebook.zoo.train import Training
@@ -61,25 +62,23 @@ class StackedTraining:
         first = self._members[0]
         self.device, self.batch_size, self.n_steps = device, first.batch_size, first.n_steps
         self._loss = LOSSES[specs[0].architecture]
+        own = [dict(member.sae.named_parameters()) for member in self._members]
         self._parameters = {
-            name: torch.stack(
-                [dict(m.sae.named_parameters())[name].detach() for m in self._members]
-            )
-            for name, _ in first.sae.named_parameters()
+            name: torch.stack([held[name].detach() for held in own]).requires_grad_()
+            for name in own[0]
         }
-        for value in self._parameters.values():
-            value.requires_grad_()
         self._since_fired = torch.zeros(len(specs), specs[0].d_sae, device=device)
-        self._optimizer, self._schedule = _optimizer(self._parameters, first._trainer.cfg)
+        self._optimizer, self._schedule = _optimizer(self._parameters, first.trainer.cfg)
+        self._autocast = recipe_of(specs[0]).autocast
         self._step = 0
 
     def step(self, batch: Tensor) -> None:
         """Take one step of every SAE on activations [batch_size, d_in] with E||x||^2 = d_in."""
-        codes = self._descend(batch.to(self.device) * self._members[0]._norm)
+        codes = self._descend(batch.to(self.device) * self._members[0].norm)
         with torch.no_grad():
             self._since_fired = torch.where(codes.amax(1) > 0, 0.0, self._since_fired + 1)
             if isinstance(self._members[0].sae, backend.L0Controlled):
-                active = codes.sign().sum((1, 2)) / len(batch)
+                active = codes.sign().sum((1, 2), dtype=torch.float32) / len(batch)
                 for member, l0 in zip(self._members, active.tolist(), strict=True):
                     member.sae.steer(l0, self._step)
         self._step += 1
@@ -96,7 +95,8 @@ class StackedTraining:
         """One optimiser step on prepared activations; returns the codes, detached."""
         if "threshold" in self._parameters:  # as sae-lens projects it
             self._parameters["threshold"].data.clamp_(min=0.0)
-        loss, codes = self._loss(self._parameters, self._input(x))
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self._autocast):
+            loss, codes = self._loss(self._parameters, self._input(x))
         loss.sum().backward()
         _clip(list(self._parameters.values()))
         self._optimizer.step()
@@ -111,13 +111,9 @@ class StackedTraining:
             x,
             saes[0].cfg,
             torch.tensor(coefficients, dtype=x.dtype, device=x.device),
-            [sae.k_at(self._step) if hasattr(sae, "k_at") else self._k(sae) for sae in saes],
-            self._since_fired > self._members[0]._trainer.cfg.dead_feature_window,
+            [_k(sae, self._step) for sae in saes],
+            self._since_fired > self._members[0].trainer.cfg.dead_feature_window,
         )
-
-    @staticmethod
-    def _k(sae: Any) -> float:
-        return getattr(sae.cfg, "k", 0)
 
 
 def fit_stack(
@@ -135,12 +131,20 @@ def fit_stack(
         on_step: Called with the number of tokens of each step, all SAEs counted.
     """
     training = StackedTraining(specs, harvest.train.shape[1], device)
-    batches = shuffled_batches(harvest.train, training.batch_size, specs[0].data_seed)
+    train = resident(harvest.train, device)
+    batches = shuffled_batches(train, training.batch_size, specs[0].data_seed)
     for _ in range(training.n_steps):
         training.step(next(batches))
         if on_step is not None:
             on_step(training.batch_size * len(specs))
     return training.finished(harvest.train, harvest.scale)
+
+
+def _k(sae: Any, step: int) -> float:
+    """Latents a token that an SAE keeps at a step; 0 for architectures that do not rank."""
+    if isinstance(sae, backend.AnnealedTopK):
+        return sae.k_at(step)
+    return getattr(sae.cfg, "k", 0)
 
 
 def _optimizer(parameters: dict[str, Tensor], cfg: Any) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from saebook.zoo import backend
 from saebook.zoo.calibrate import calibrate_batchtopk
-from saebook.zoo.harvest import Harvest, shuffled_batches
+from saebook.zoo.harvest import Harvest, resident, shuffled_batches
 from saebook.zoo.recipes import Recipe, recipe_of
 from saebook.zoo.spec import SAESpec
 
@@ -135,6 +135,7 @@ def _trainer(
         # One window over the whole run: sae-lens otherwise builds wandb histograms on the way.
         feature_sampling_window=steps + 1,
         device=device,
+        autocast=recipe.autocast,
         logger=backend.LoggingConfig(log_to_wandb=False),
     )
     return backend.SAETrainer(config, sae, batches)
@@ -159,13 +160,13 @@ class Training:
         self.spec, self.device = spec, device
         self.batch_size, self.n_steps = batch_size_for(spec, recipe), n_steps(spec, recipe)
         self.sae = build_training_sae(spec, d_in, device)
-        self._norm = input_norm(spec, recipe, d_in)
-        self._trainer = _trainer(spec, recipe, self.sae, iter(()), device)
+        self.norm = input_norm(spec, recipe, d_in)
+        self.trainer = _trainer(spec, recipe, self.sae, iter(()), device)
 
     def step(self, batch: Tensor) -> None:
         """Take one step on activations [batch_size, d_in] with E||x||^2 = d_in."""
-        self._trainer.step(batch.to(self.device) * self._norm)
-        self._trainer.n_training_steps += 1
+        self.trainer.step(batch.to(self.device) * self.norm)
+        self.trainer.n_training_steps += 1
 
     def finished(self, sample: Tensor, scale: float) -> backend.TrainingSAE[Any]:
         """The training form that takes raw activations.
@@ -176,7 +177,7 @@ class Training:
         """
         if self.spec.architecture == "batchtopk":
             calibrate_batchtopk(self.sae, sample)
-        self.sae.fold_activation_norm_scaling_factor(scale * self._norm)
+        self.sae.fold_activation_norm_scaling_factor(scale * self.norm)
         return self.sae.eval()
 
 
@@ -195,7 +196,7 @@ def fit(
         on_step: called with the number of tokens of each step.
     """
     training = Training(spec, harvest.train.shape[1], device)
-    batches = shuffled_batches(harvest.train, training.batch_size, spec.data_seed)
+    batches = shuffled_batches(resident(harvest.train, device), training.batch_size, spec.data_seed)
     for _ in range(training.n_steps):
         training.step(next(batches))
         if on_step is not None:
