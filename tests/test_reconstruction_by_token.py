@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
-from saebook.reconstruction import fvu_pooled, l0, rebuilt, token_errors
+from saebook.reconstruction import errors_of, fvu_pooled, l0, rebuilt, token_errors
 
 
 def _tiny_sae() -> Any:
@@ -32,6 +33,8 @@ def test_tokens_in_parts_are_rebuilt_as_they_are_together():
 
 def test_token_errors_sum_to_the_pooled_unexplained_variance_and_to_l0():
     sae, x = _tiny_sae(), torch.randn(50, 8, generator=torch.Generator().manual_seed(1))
-    sums = token_errors(sae, x).sum()
+    table = token_errors(sae, x, most_codes=7 * sae.cfg.d_sae)
+    pd.testing.assert_frame_equal(table, errors_of(x, rebuilt(sae, x)), rtol=1e-4)
+    sums = table.sum()
     assert sums["error"] / sums["spread"] == pytest.approx(fvu_pooled(x, sae(x)), rel=1e-5)
     assert sums["active"] / 50 == pytest.approx(l0(sae.encode(x)))

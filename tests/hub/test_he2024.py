@@ -14,7 +14,7 @@ from saebook.hub import HubError
 from saebook.hub.chats import rendered_chats
 from saebook.hub.models import load_published
 from saebook.hub.saes import load_sae
-from saebook.papers.he2024 import published, published_tables
+from saebook.papers.he2024 import published, published_measures, published_tables
 from saebook.papers.he2024.parameters import Parameters
 from saebook.papers.he2024.published_rows import published_rows
 from saebook.papers.he2024.transfer import ordinary_tokens_only
@@ -29,7 +29,6 @@ CONFIG = Parameters(
     hub_context=40,
     hub_documents=34,
     hub_chats=6,
-    hub_code_tokens=1_024,
     hub_long_context=60,
     hub_long_documents=3,
 )
@@ -69,6 +68,7 @@ def test_names_that_leave_a_part_open_or_doubled_are_refused(names, fault):
 
 def test_rows_come_from_stand_ins_and_a_second_run_reads_finished_cells(hub, tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cells"))
+    monkeypatch.setattr(published_measures, "CODE_TOKENS", 1_024)
     tables = published_tables.measured(CONFIG)
     assert tables.scale == "rehearsal"
     rows = published_rows(tables, CONFIG)
@@ -80,10 +80,10 @@ def test_rows_come_from_stand_ins_and_a_second_run_reads_finished_cells(hub, tmp
     assert rows["L2"]["estimate"] == pytest.approx(1.0)
     assert rows["L1"]["estimate"]["same text"] == pytest.approx(1.0)
     assert rows["L1"]["estimate"]["base"] == pytest.approx(_delta_by_hand(), abs=1e-6)
-    assert rows["L5"]["n"] == CONFIG.hub_code_tokens
+    assert rows["L5"]["n"] == 1_024
     assert tables.positions["sequence"].nunique() == rows["L4"]["n"] == 3
 
-    monkeypatch.setattr(published_tables, "load_sae", None)
+    monkeypatch.setattr(published_measures, "load_sae", None)
     again = published_rows(published_tables.measured(CONFIG), CONFIG)
     assert [row["estimate"] for row in again.values()] == [r["estimate"] for r in rows.values()]
 
@@ -100,12 +100,12 @@ def _delta_by_hand() -> float:
     return next_token_nll(subject, batches, 15, reconstruct(sae), ordinary_tokens_only) - plain
 
 
-def test_without_the_instruct_model_two_rows_remain_and_the_first_blocks_are_enough(
+def test_of_the_base_model_on_documents_one_row_remains_and_its_first_blocks_are_enough(
     hub, tmp_path, monkeypatch
 ):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cells"))
-    alone = config(hub_names="llama-3.1-8b llama-scope-l15r-8x slimpajama pile", hub_blocks=16)
-    assert list(published_rows(published_tables.measured(alone), alone)) == ["L4", "L5"]
+    alone = config(hub_names="llama-3.1-8b llama-scope-l15r-8x slimpajama", hub_blocks=16)
+    assert list(published_rows(published_tables.measured(alone), alone)) == ["L5"]
 
 
 def test_the_first_blocks_put_out_what_the_whole_model_does_and_cannot_be_more_than_it_has(hub):

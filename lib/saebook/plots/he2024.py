@@ -38,6 +38,30 @@ def by_block(ax: Axes, frame: pd.DataFrame, y: str, label: str) -> Axes:
     return ax
 
 
+def transfer_ratios(ax: Axes, frame: pd.DataFrame, most: float) -> Axes:
+    """Draw how much worse base SAEs fit the instruct model over blocks, a line a form.
+
+    Args:
+        ax: Axes to draw on.
+        frame: Columns layer and one a form: JumpReLU; JumpReLU, mean moved back; TopK.
+        most: Largest ratio that the gate allows, the upper edge of the band.
+    """
+    styles = {
+        "JumpReLU": ("o", COLORS["ours"]),
+        "JumpReLU, mean moved back": ("D", COLORS["sky"]),
+        "TopK": ("^", COLORS["accent"]),
+    }
+    needs(frame, ("layer", *styles), "transfer_ratios")
+    ax.axhspan(1, most, color=COLORS["control"], alpha=0.15, linewidth=0)
+    for form, (marker, color) in styles.items():
+        ax.plot(frame["layer"], frame[form], marker=marker, color=color, label=form)
+    ax.set_xticks(sorted(frame["layer"].unique()))
+    ax.set(xlabel="block", ylabel="unexplained variance,\ninstruct over base")
+    ax.set_ylim(bottom=0)
+    ax.legend(fontsize=7)
+    return ax
+
+
 def readings(ax: Axes, frame: pd.DataFrame, columns: Sequence[str]) -> Axes:
     """Draw several readings of explained variance over blocks.
 

@@ -24,8 +24,29 @@ class Rebuilt(NamedTuple):
 @torch.no_grad()
 def rebuilt(sae: Any, x: Tensor, most_codes: int = MOST_CODES) -> Rebuilt:
     """Encode and decode activations [n, d], at most `most_codes` latent activations at a time."""
-    parts = [_one(sae, part) for part in x.split(max(1, most_codes // sae.cfg.d_sae))]
+    parts = [_one(sae, part) for part in _parts(sae, x, most_codes)]
     return Rebuilt(torch.cat([p.recon for p in parts]), torch.cat([p.active for p in parts]))
+
+
+@torch.no_grad()
+def token_errors(sae: Any, x: Tensor, most_codes: int = MOST_CODES) -> pd.DataFrame:
+    """Squared error, squared deviation from the mean of all tokens, active latents: a row a token.
+
+    Summed over any tokens, 1 - error / spread is their explained variance and active / n their L0.
+    At most `most_codes` latent activations are held at a time.
+    """
+    mean, parts = x.mean(0), _parts(sae, x, most_codes)
+    tables = [_errors(part, mean, _one(sae, part)) for part in parts]
+    return pd.concat(tables, ignore_index=True)
+
+
+def errors_of(x: Tensor, found: Rebuilt) -> pd.DataFrame:
+    """`token_errors` of activations [n, d] that an SAE has rebuilt already."""
+    return _errors(x, x.mean(0), found)
+
+
+def _parts(sae: Any, x: Tensor, most_codes: int) -> tuple[Tensor, ...]:
+    return x.split(max(1, most_codes // sae.cfg.d_sae))
 
 
 def _one(sae: Any, x: Tensor) -> Rebuilt:
@@ -33,19 +54,10 @@ def _one(sae: Any, x: Tensor) -> Rebuilt:
     return Rebuilt(sae.decode(codes), (codes > 0).sum(-1))
 
 
-def token_errors(sae: Any, x: Tensor) -> pd.DataFrame:
-    """Squared error, squared deviation from the mean of all tokens, active latents: a row a token.
-
-    Summed over any tokens, 1 - error / spread is their explained variance and active / n their L0.
-    """
-    return errors_of(x, rebuilt(sae, x))
-
-
-def errors_of(x: Tensor, found: Rebuilt) -> pd.DataFrame:
-    """`token_errors` of activations [n, d] that an SAE has rebuilt already."""
+def _errors(x: Tensor, mean: Tensor, found: Rebuilt) -> pd.DataFrame:
     columns = {
         "error": (x - found.recon).double().square().sum(-1),
-        "spread": (x - x.mean(0)).double().square().sum(-1),
+        "spread": (x - mean).double().square().sum(-1),
         "active": found.active,
     }
     return pd.DataFrame({name: values.cpu() for name, values in columns.items()})

@@ -46,8 +46,6 @@ class Parameters(ChapterParameters):
     """Bootstrap resamples."""
     hub_names: str = ""
     """Published models, SAEs and texts that answer the paper's rows; none where empty."""
-    hub_layer: int = Field(15, ge=0)
-    """Layer of the published SAEs at which the paper prints its numbers."""
     hub_layer_step: int = Field(1, ge=1)
     """Of the layers named, every so-manieth is measured, from the last one down."""
     hub_blocks: int = Field(0, ge=0)
@@ -58,8 +56,6 @@ class Parameters(ChapterParameters):
     """Published documents."""
     hub_chats: int = Field(4_000, ge=2)
     """Published dialogues."""
-    hub_code_tokens: int = Field(100_000, ge=1_024)
-    """Ordinary tokens of either on which L0 and explained variance are read."""
     hub_long_context: int = Field(8_192, ge=16)
     """Tokens in a long context of a published model."""
     hub_long_documents: int = Field(166, ge=2)

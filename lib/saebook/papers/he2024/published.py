@@ -15,6 +15,7 @@ from saebook.hub.models import load_published
 from saebook.hub.named import Named, named_entries
 from saebook.hub.schema import Dtype
 from saebook.papers.he2024.parameters import Parameters
+from saebook.papers.he2024.tables import LAYER
 from saebook.subjects import Subject
 
 SEQUENCES = 32
@@ -33,7 +34,7 @@ class Plan:
     wide: dict[int, Named]
     """SAEs of the larger width by layer; none if there is one width."""
     documents: Named
-    long_documents: Named
+    long_documents: Named | None
     chats: Named | None
 
     @property
@@ -46,12 +47,12 @@ def planned(config: Parameters) -> Plan:
     """Sort what the parameters name.
 
     The base model is the one without a chat template; of the sets of documents the first is read
-    in the training context, and the last in the long one. Of the layers, every
+    in the training context, and the second in the long one. Of the layers, every
     `hub_layer_step`-th is taken, from the last one down.
 
     Raises:
-        HubError: No base model, no SAE at `hub_layer`, or no documents are named; or two models
-            of one kind are.
+        HubError: No base model, no SAE of the printed layer, or no documents are named; or two
+            models of one kind are.
     """
     named = named_entries(config.hub_names)
     models = {False: [], True: []}
@@ -65,14 +66,13 @@ def planned(config: Parameters) -> Plan:
             f"documents; found {len(models[False])}, {len(models[True])} and {len(texts)}"
         )
     narrow, wide = _by_width(named.saes, config.hub_layer_step)
-    if config.hub_layer not in narrow or (wide and set(wide) != set(narrow)):
+    if LAYER not in narrow or (wide and set(wide) != set(narrow)):
         raise HubError(
             f"hub_names and hub_layer_step leave SAEs of the layers {sorted(narrow)} and "
-            f"{sorted(wide)}; both widths have to hold the same ones, hub_layer "
-            f"({config.hub_layer}) among them"
+            f"{sorted(wide)}; both widths have to hold the same ones, {LAYER} among them"
         )
-    return Plan(models[False][0], *models[True] or [None], narrow, wide, texts[0], texts[-1],
-                *chats[:1] or [None])  # fmt: skip
+    instruct, long, chat = (next(iter(held), None) for held in (models[True], texts[1:], chats))
+    return Plan(models[False][0], instruct, narrow, wide, texts[0], long, chat)
 
 
 def _by_width(saes: Sequence[Named], step: int) -> tuple[dict[int, Named], dict[int, Named]]:

@@ -17,7 +17,7 @@ from saebook.papers.he2024.quality_rows import (
     mean_l0,
     rise,
 )
-from saebook.papers.he2024.tables import L0
+from saebook.papers.he2024.tables import L0, LAYER
 from saebook.papers.he2024.transfer_rows import (
     Row,
     blocks_of,
@@ -41,7 +41,9 @@ next to nothing (L3)."""
 
 def published_rows(tables: PublishedTables, config: Parameters) -> dict[str, Row]:
     """Every row that the named things can answer, by claim, as `Results.record` takes it."""
-    rows = {"L4": long_row(tables.positions, config), "L5": form_row(tables.forms, config)}
+    rows = {"L5": form_row(tables.forms, config)}
+    if tables.positions is not None:
+        rows["L4"] = long_row(tables.positions, config)
     if tables.transfer is not None:
         rows |= {
             "L1": anchor_row(tables.transfer, config),
@@ -54,14 +56,13 @@ def published_rows(tables: PublishedTables, config: Parameters) -> dict[str, Row
 
 def anchor_row(found: Transfer, config: Parameters) -> Row:
     """L1: Delta loss of the wide SAE of one layer, each model on its own text and on one text."""
-    losses, layer = found.losses["wide"], config.hub_layer
-    sae = f"layer {layer}"
+    losses, sae = found.losses["wide"], f"layer {LAYER}"
     dialogues = only(summed_nats(losses), text="dialogues")
     documents = only(summed_nats(losses), "base", "documents")
 
     def on_dialogues(sums: Sums) -> Mapping[str, np.ndarray]:
         own = delta(sums, "instruct", "dialogues", sae)
-        return {"instruct": own, "same text": ratios(sums, [layer])[0]}
+        return {"instruct": own, "same text": ratios(sums, [LAYER])[0]}
 
     def on_documents(sums: Sums) -> Mapping[str, np.ndarray]:
         return {"base": delta(sums, "base", "documents", sae)}
@@ -81,7 +82,7 @@ def text_or_model_row(found: Transfer, config: Parameters) -> Row:
     """L2: Delta loss of the base model over the instruct model's on the same dialogues."""
     losses = found.losses["wide"]
     return {
-        **model_ratio(losses, config.hub_layer, config)._asdict(),
+        **model_ratio(losses, LAYER, config)._asdict(),
         "n": len(only(summed_nats(losses), text="dialogues")),
     }
 

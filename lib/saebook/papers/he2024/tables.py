@@ -4,6 +4,8 @@ from __future__ import annotations
 
 DELTA_LOSS = {"base": 0.162, "instruct": 0.090}
 """Section 4.5: Delta loss of L15R-32x, nats; each model on a text of its own."""
+LAYER = 15
+"""The layer of those numbers, and the one at which published SAEs answer L1, L2, L4 and L5."""
 LONG_CONTEXT_LOSS, LONG_CONTEXT_RISE = 0.0086, 12.0
 """Section 4.5: normalised loss on the last 1,024 of 8,192 tokens, and its rise in percent."""
 L0 = {"training": 50, "long context": 55}
