@@ -259,6 +259,8 @@ def test_a_permuted_decoder_matches_itself_and_a_random_one_does_not():
 
 
 class _Identity:
+    cfg = SimpleNamespace(d_sae=8)
+
     def encode(self, x):
         return x
 
@@ -334,9 +336,9 @@ def test_a_perfect_sae_recovers_all_and_the_ablation_itself_nothing(monkeypatch)
     monkeypatch.setattr(splice, "next_token_nll", nll)
     recovered = loss_recovered_zero_ablation(subject, [], 1, _Identity())
     assert recovered == 1.0
-    half = SimpleNamespace(encode=lambda x: x, decode=lambda x: 0.5 * x)
+    half = SimpleNamespace(cfg=_Identity.cfg, encode=lambda x: x, decode=lambda x: 0.5 * x)
     assert loss_recovered_zero_ablation(subject, [], 1, half) == pytest.approx(0.5)
-    nothing = SimpleNamespace(encode=lambda x: x, decode=torch.zeros_like)
+    nothing = SimpleNamespace(cfg=_Identity.cfg, encode=lambda x: x, decode=torch.zeros_like)
     assert loss_recovered_zero_ablation(subject, [], 1, nothing) == 0.0
 
 

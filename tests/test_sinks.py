@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -53,6 +55,8 @@ def test_a_spliced_copy_costs_nothing_and_an_error_is_felt(pair):
     batches = token_batches(planted, TEXTS, 32, "single")
 
     class Scaled:
+        cfg = SimpleNamespace(d_sae=8)
+
         def __init__(self, factor):
             self.factor = factor
 

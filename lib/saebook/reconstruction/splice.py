@@ -11,6 +11,7 @@ from torch import Tensor
 
 from saebook.activations import stream_activations
 from saebook.corpora import TokenBatch, model_inputs
+from saebook.reconstruction.by_token import rebuilt
 from saebook.subjects import Subject, block_tensor, hook_name, with_block_tensor
 
 Replace = Callable[[Tensor], Tensor]
@@ -118,7 +119,7 @@ def _edited(resid: Tensor, where: Tensor, replace: Replace | None) -> Tensor:
 
 def reconstruct(sae: Any) -> Replace:
     """The replacement that puts an SAE's reconstruction in an activation's place."""
-    return lambda acts: sae.decode(sae.encode(acts))
+    return lambda acts: rebuilt(sae, acts).recon
 
 
 def loss_recovered_zero_ablation(
