@@ -9,7 +9,16 @@ import pandas as pd
 import pytest
 
 from saebook.claims import load_ledger
-from saebook.papers.yang2024 import effects, gates, records, rows, side_rows, sources, training
+from saebook.papers.yang2024 import (
+    effects,
+    gates,
+    records,
+    rows,
+    side_rows,
+    sources,
+    tables,
+    training,
+)
 from saebook.papers.yang2024.arms import (
     FREE,
     INTERFERENCE,
@@ -27,6 +36,7 @@ from saebook.stats import t_interval
 
 PLAN = Plan(("small", "large"), "large", "guessing")
 N_TEST = 200
+ASKED = {test: (1 / tables.OPTIONS[test], N_TEST) for test in effects.SETS}
 
 
 def accuracy_of(arm: Arm) -> float:
@@ -162,12 +172,12 @@ def test_the_positive_controls_see_the_made_up_effects(held):
 
 
 def test_models_near_chance_are_set_aside(held, made):
-    frame = gates.chance_frame(held, N_TEST)
+    frame = gates.chance_frame(held, ASKED)
     assert frame["above"].to_dict() == {"small": True, "large": True, "guessing": False}
     assert gates.above_chance(held, frame).models == PLAN.models
     guess = made.assign(bits=[np.packbits(np.arange(N_TEST) % 5 == 0).tobytes()] * len(made))
     low = dataclasses.replace(held, table=Table(guess))
-    frame = gates.chance_frame(low, N_TEST)
+    frame = gates.chance_frame(low, ASKED)
     assert not frame["above"].any()
     assert gates.above_chance(low, frame).models == PLAN.models
 
@@ -186,7 +196,7 @@ ROWS = {
     "K11": rows.blocked_row,
     "K12": side_rows.repetition_row,
     "K13": side_rows.rate_row,
-    "K14": lambda held: rows.chance_row(held, gates.chance_frame(held, N_TEST)),
+    "K14": lambda held: rows.chance_row(held, gates.chance_frame(held, ASKED)),
 }
 
 

@@ -58,6 +58,13 @@ def adapted(model: PreTrainedModel, lora: LoRA, seed: int) -> Any:
     Raises:
         ValueError: The adapter matches no layer of the model.
     """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return on_model(copy.deepcopy(model), lora)
+
+
+def on_model(model: PreTrainedModel, lora: LoRA) -> Any:
+    """Put an adapter on the model itself, drawn from torch's own generator; see `adapted`."""
     known = linear_names(model)
     chosen = [n for n in known if not lora.targets or n.split(".")[-1] in lora.targets]
     if not chosen:
@@ -73,8 +80,7 @@ def adapted(model: PreTrainedModel, lora: LoRA, seed: int) -> Any:
         target_modules=chosen,
         bias="none",
     )
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    with warnings.catch_warnings():
         # peft asks for a property under the name that transformers is giving up.
         warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
-        torch.manual_seed(seed)
-        return get_peft_model(copy.deepcopy(model), config)  # type: ignore[arg-type]
+        return get_peft_model(model, config)  # type: ignore[arg-type]

@@ -21,6 +21,9 @@ CATEGORIES = ("given", "permuted", "clustered", "random")
 DECAYS = ("linear", "constant")
 SHOWINGS = ("once", "each block three times", "three epochs")
 PREREQUISITE, INTERFERENCE, FREE = "prerequisite", "interference", "order-free"
+PUBLISHED, PUBLISHED_LARGE = "published", "published, larger"
+"""Published questions in place of a world: the exam, and the larger one of K9."""
+WORLDS = (PREREQUISITE, INTERFERENCE, FREE, PUBLISHED, PUBLISHED_LARGE)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Arm:
     def __post_init__(self) -> None:
         allowed = {
             "order": ORDERS, "label": LABELS, "categories": CATEGORIES, "decay": DECAYS,
-            "show": SHOWINGS, "world": (PREREQUISITE, INTERFERENCE, FREE),
+            "show": SHOWINGS, "world": WORLDS,
         }  # fmt: skip
         for name, known in allowed.items():
             if getattr(self, name) not in known:
@@ -144,10 +147,12 @@ class Plan:
         """Random order, shuffled anew in each draw."""
         return [self.arm(model, world, RANDOM, draw=d, **fields) for d in range(self.draws)]
 
-    def grouped(self, model: str, world: str, categories: str) -> list[Arm]:
+    def grouped(
+        self, model: str, world: str, categories: str, label: str = "students", **fields
+    ) -> list[Arm]:
         """Random, Curriculum, and the four orders that read categories, under other categories."""
         held = {o: categories if o in BLOCKY else "given" for o in ORDERS}
-        return [self.arm(model, world, o, categories=held[o]) for o in ORDERS]
+        return [self.arm(model, world, o, label, categories=held[o], **fields) for o in ORDERS]
 
     def essential(self, model: str) -> list[Arm]:
         """The shuffles, and the six orders in each world under students' labels."""

@@ -14,7 +14,7 @@ from saebook.papers.yang2024 import tables
 UNASSIGNED = "unassigned"
 
 
-def clustered_categories(stems: Sequence[str], seed: int) -> list[str]:
+def clustered_categories(stems: Sequence[str], seed: int, settings: str = "LEK") -> list[str]:
     """Return a found category for each question: words weighted, reduced, clustered by density.
 
     The paper embeds with a medical BERT, reduces with UMAP and clusters with HDBSCAN; words that
@@ -24,11 +24,12 @@ def clustered_categories(stems: Sequence[str], seed: int) -> list[str]:
     Args:
         stems: The questions without their options.
         seed: Of the reduction.
+        settings: Whose settings of Table 4 are taken.
 
     Raises:
         ValueError: Fewer questions than a cluster needs.
     """
-    _, components, least = tables.TABLE_4["LEK"]
+    _, components, least = tables.TABLE_4[settings]
     if len(stems) < 2 * least:
         least = max(2, len(stems) // 8)
     if len(stems) < 2 * least or len(stems) <= components:

@@ -55,6 +55,14 @@ class Table:
             raise ValueError(f"{int(np.isnan(found).sum())} cells are missing of {arm}")
         return found
 
+    def runs_on_record(self, arms: Sequence[Arm], seeds: Sequence[int]) -> int:
+        """How many of the seeds, from the first on, every one of the arms has a record of."""
+        held = [self._held.get(_key(arm)) for arm in arms]
+        lacking = (
+            i for i, s in enumerate(seeds) if any(own is None or s not in own for own in held)
+        )
+        return next(lacking, len(seeds))
+
     def holds(self, arms: Sequence[Arm]) -> bool:
         """Whether every one of the arms has a record."""
         return all(_key(arm) in self._held for arm in arms)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from saebook.papers.yang2024 import effects, tables
-from saebook.papers.yang2024.arms import FREE, INTERFERENCE, PREREQUISITE
+from saebook.papers.yang2024.arms import FREE, INTERFERENCE, PREREQUISITE, Plan
 from saebook.papers.yang2024.effects import SETS, standard_errors
 from saebook.papers.yang2024.rows import BLOCKED, CURRICULUM, Evidence, amplified_grid
 
@@ -27,7 +28,20 @@ def known_models(held: Evidence) -> tuple[str, ...]:
     return (*held.models, *added)
 
 
-def chance_frame(held: Evidence, n_test: int) -> pd.DataFrame:
+def asked_here(plan: Plan, n_test: int) -> dict[str, tuple[float, int]]:
+    """Return the chance of guessing rightly, and the number of questions, by test set.
+
+    LEK is a quarter of the exam; of each other set `n_test` questions are asked.
+    """
+    sizes = {"LEK": plan.n_items // 4, "MedMCQA": n_test, "MedQA": n_test}
+    return {name: (1 / tables.OPTIONS[name], sizes[name]) for name in SETS}
+
+
+def chance_frame(
+    held: Evidence,
+    asked: Mapping[str, tuple[float, int]],
+    worlds: Sequence[str] = (PREREQUISITE, INTERFERENCE),
+) -> pd.DataFrame:
     """Return each model's accuracy in random order against guessing, worlds pooled.
 
     Columns accuracy, chance, standard_errors (binomial, of the mean of the three sets asked once:
@@ -35,14 +49,13 @@ def chance_frame(held: Evidence, n_test: int) -> pd.DataFrame:
 
     Args:
         held: The records and the models they are about, `known_models`.
-        n_test: Questions asked of MedMCQA and of MedQA; LEK is a quarter of the exam.
+        asked: Chance and number of questions by test set, as `asked_here` gives them.
+        worlds: Whose random orders are read.
     """
-    sizes = {"LEK": held.plan.n_items // 4, "MedMCQA": n_test, "MedQA": n_test}
-    guess = {name: 1 / tables.OPTIONS[name] for name in SETS}
-    error = np.sqrt(sum(g * (1 - g) / sizes[name] for name, g in guess.items())) / len(SETS)
-    chance, rows = float(np.mean(list(guess.values()))), {}
+    error = np.sqrt(sum(g * (1 - g) / n for g, n in asked.values())) / len(asked)
+    chance, rows = float(np.mean([g for g, _ in asked.values()])), {}
     for model in known_models(held):
-        grids = [held.shuffles(world, [model]) for world in (PREREQUISITE, INTERFERENCE)]
+        grids = [held.shuffles(world, [model]) for world in worlds]
         accuracy = float(np.mean(grids)) / 100
         away = (accuracy - chance) / error
         rows[model] = (100 * accuracy, 100 * chance, away, away >= ABOVE)

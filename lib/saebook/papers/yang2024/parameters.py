@@ -8,13 +8,13 @@ from pydantic import Field, model_validator
 
 from saebook.papers.yang2024.arms import EXAM_SIZE, Plan, Runs
 from saebook.papers.yang2024.training import Settings
-from saebook.parameters import ChapterParameters
+from saebook.parameters import ChapterParameters, named_commits
 
 
 class Parameters(ChapterParameters):
     """What the notebook's parameters cell declares; each field is one scalar there."""
 
-    tier: Literal["smoke", "testbed", "full"] = "testbed"
+    tier: Literal["smoke", "testbed", "full", "colab", "paper"] = "testbed"
     """How large a run this is; the testbed tier reads the committed records."""
     models: str = Field("gemma2-base-d32,gemma2-base-d48,gemma2-base-d64,gemma2-base", min_length=1)
     """House models of the grid, smallest first, separated by commas."""
@@ -45,6 +45,30 @@ class Parameters(ChapterParameters):
     """What interleaving and easy to hard are taken to mean."""
     n_resamples: int = Field(2_000, ge=50)
     """Draws of every null and interval."""
+    exam_folder: str = ""
+    """Folder with the paper's exam as `*.jsonl`, see `published_exams.from_folder`; if empty, an
+    exam is drawn from MedMCQA's training questions."""
+    hub_names: str = ""
+    """What answers the paper block, spaces between, each as `name`, or `name@commit` where the
+    catalogue pins none: models to train, models that label, and the sets medmcqa and medqa."""
+    hub_labellers: str = ""
+    """Names among those that only label difficulty, spaces between."""
+    hub_side_model: str = ""
+    """Model of K10, K12 and K13, or empty to leave them out."""
+    hub_large_model: str = ""
+    """Model of K9, or empty to leave it out."""
+    hub_items: int = Field(EXAM_SIZE, ge=8)
+    """Questions of the published exam."""
+    hub_large_items: int = Field(10_178, ge=8)
+    """Questions of the larger one, MedQA's training questions."""
+    hub_test: int = Field(4_183, ge=1)
+    """Questions of MedMCQA and of MedQA that are asked, at most."""
+    hub_tokens: int = Field(512, ge=16)
+    """Tokens of a published question with its answer; the beginning of a longer one is cut."""
+    hub_runs: int = Field(5, ge=2)
+    """Runs of a cell on a published model."""
+    hub_resamples: int = Field(2_000, ge=50)
+    """Draws of nulls and intervals on published models."""
     seed: int = Field(0, ge=0)
     """First run's seed, and seed of the draws."""
 
@@ -85,4 +109,21 @@ class Parameters(ChapterParameters):
             raise ValueError(f"n_side and n_chance are at least n_seeds {self.n_seeds}: {fewest}")
         if self.n_large < self.n_items:
             raise ValueError(f"n_large {self.n_large} is below n_items {self.n_items}")
+        return self
+
+    @model_validator(mode="after")
+    def _published_models_have_their_parts(self) -> Self:
+        names = [name for name, _ in named_commits(self.hub_names)]
+        if not names:
+            return self
+        needed, labellers = {"medmcqa", "medqa"}, set(self.hub_labellers.split())
+        trained = set(names) - needed - labellers
+        if not (needed <= set(names) and labellers and labellers <= set(names) and trained):
+            raise ValueError(
+                f"hub_names {self.hub_names!r} has to hold medmcqa, medqa, the models of "
+                f"hub_labellers {self.hub_labellers!r} (at least one), and a model to train"
+            )
+        for name in ("hub_side_model", "hub_large_model"):
+            if (held := getattr(self, name)) and held not in trained:
+                raise ValueError(f"{name} {held!r} is not one of the models that are trained")
         return self

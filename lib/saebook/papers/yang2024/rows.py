@@ -33,10 +33,16 @@ class Evidence:
     seed: int
     n_runs: int = 0
     """Runs of a cell that are read; the plan's usual number if 0."""
+    label: str = "students"
+    """Difficulty label of the curricula where a row names none."""
 
-    def more(self, n_runs: int) -> Evidence:
-        """Return the same with more runs of a cell, for rows whose cells have them."""
-        return dataclasses.replace(self, n_runs=n_runs)
+    def more(self, n_runs: int, arms: Sequence[Arm]) -> Evidence:
+        """Return the same with as many runs of a cell as planned and as all arms have on record.
+
+        Never fewer than usual: what lacks even those is missing.
+        """
+        there = self.table.runs_on_record(arms, self.plan.runs.seeds(n_runs))
+        return dataclasses.replace(self, n_runs=max(there, self.plan.runs.usual))
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -48,10 +54,10 @@ class Evidence:
         """Runs of a cell."""
         return self.n_runs or self.plan.runs.usual
 
-    def grid(self, world: str, label: str = "students", models: Sequence[str] = ()) -> Floats:
+    def grid(self, world: str, label: str = "", models: Sequence[str] = ()) -> Floats:
         """Return the six orders' accuracies in a world [6, models, sets, seeds]."""
-        held = models or self.models
-        return self.table.grid([self.plan.six(m, world, label) for m in held], self.seeds)
+        held, used = models or self.models, label or self.label
+        return self.table.grid([self.plan.six(m, world, used) for m in held], self.seeds)
 
     def shuffles(self, world: str, models: Sequence[str] = ()) -> Floats:
         """Return the random orders' accuracies in a world [draws, models, sets, seeds]."""
@@ -129,31 +135,33 @@ def amplified_grid(held: Evidence, world: str) -> Floats:
     return held.table.grid([arms], held.plan.seeds(arms[0]))
 
 
-def _placebo(held: Evidence) -> Floats:
-    return held.one(lambda m: held.plan.arm(m, INTERFERENCE, "Interleaved", categories="permuted"))
+def _placebo(held: Evidence, world: str) -> Floats:
+    return held.one(lambda m: held.plan.arm(m, world, "Interleaved", categories="permuted"))
+
+
+def interleaved_parts(held: Evidence, world: str) -> Row:
+    """Gain of Interleaved and its lead over the placebo, with its lead over Blocked beside."""
+    grid = held.grid(world)
+    parts = {
+        "gain": t_interval(_mean(effects.gains(grid)[INTERLEAVED - 1])),
+        "lead over placebo": t_interval(_mean(grid[INTERLEAVED] - _placebo(held, world))),
+    }
+    over_blocked = t_interval(_mean(grid[INTERLEAVED] - grid[BLOCKED]))
+    detail = {"interleaved_minus_blocked": list(over_blocked)}
+    return {**named(parts), "n": held.n_seeds, "detail": detail}
 
 
 def interleaved_row(held: Evidence) -> Row:
     """K3: gain of Interleaved in the interference world, and its lead over the placebo."""
-    grid, free = held.grid(INTERFERENCE), held.grid(FREE)
-    parts = {
-        "gain": t_interval(_mean(effects.gains(grid)[INTERLEAVED - 1])),
-        "lead over placebo": t_interval(_mean(grid[INTERLEAVED] - _placebo(held))),
-    }
-    control = float(effects.gains(free)[INTERLEAVED - 1].mean())
-    over_blocked = t_interval(_mean(grid[INTERLEAVED] - grid[BLOCKED]))
-    return {
-        **named(parts),
-        "n": held.n_seeds,
-        "controls": {"gain_in_the_order_free_world": control},
-        "detail": {"interleaved_minus_blocked": list(over_blocked)},
-    }
+    control = float(effects.gains(held.grid(FREE))[INTERLEAVED - 1].mean())
+    controls = {"gain_in_the_order_free_world": control}
+    return {**interleaved_parts(held, INTERFERENCE), "controls": controls}
 
 
 def sweep_row(held: Evidence) -> Row:
     """K4: share of seeds in which Interleaved wins every margin, minus that of the placebo."""
     grid = held.grid(INTERFERENCE)
-    placebo = np.stack([grid[0], _placebo(held)])
+    placebo = np.stack([grid[0], _placebo(held, INTERFERENCE)])
     own, false = effects.sweeps(grid)[INTERLEAVED - 1], effects.sweeps(placebo)[0]
     some = effects.sweeps(held.grid(FREE)).any(0).mean()
     return {
@@ -164,19 +172,20 @@ def sweep_row(held: Evidence) -> Row:
     }
 
 
+def winners_over_null(held: Evidence, world: str) -> Row:
+    """Distinct winners over the margins of a seed, minus the mean among random orders."""
+    null = effects.null_winners(held.shuffles(world), held.n_resamples, held.seed)
+    own = effects.distinct_winners(held.grid(world))
+    detail = {"winners": float(own.mean()), "null": null}
+    return {**t_interval(own - null)._asdict(), "n": held.n_seeds, "detail": detail}
+
+
 def winners_row(held: Evidence) -> Row:
-    """K5: distinct winners over the margins of a seed, minus the mean among random orders."""
-    null = effects.null_winners(held.shuffles(PREREQUISITE), held.n_resamples, held.seed)
-    own = effects.distinct_winners(held.grid(PREREQUISITE))
-    free = effects.distinct_winners(held.grid(FREE))
-    return {
-        **t_interval(own - null)._asdict(),
-        "n": held.n_seeds,
-        "controls": {
-            "distinct_winners_minus_null_in_the_order_free_world": float(free.mean() - null)
-        },
-        "detail": {"winners": float(own.mean()), "null": null},
-    }
+    """K5: distinct winners in the prerequisite world, minus the mean among random orders."""
+    found = winners_over_null(held, PREREQUISITE)
+    free = float(effects.distinct_winners(held.grid(FREE)).mean()) - found["detail"]["null"]
+    controls = {"distinct_winners_minus_null_in_the_order_free_world": free}
+    return {**found, "controls": controls}
 
 
 def interaction_row(held: Evidence) -> Row:
@@ -227,19 +236,24 @@ def chance_row(held: Evidence, frame: pd.DataFrame) -> Row:
         frame: Whether each model is `above` chance, see `gates.chance_frame`; the gain that the
             nearest to chance has alone is the control.
     """
-    own = held.more(held.plan.runs.chance)
+    own = held.more(held.plan.runs.chance, held.plan.gain_arms())
+    found = change_without(own, frame, PREREQUISITE)
+    control = own.beyond_null(PREREQUISITE, [found["detail"]["lowest"]]).estimate
+    return {**found, "controls": {"gain_of_a_chance_model_beyond_null": control}}
+
+
+def change_without(held: Evidence, frame: pd.DataFrame, world: str) -> Row:
+    """Change of the average best gain in a world without the models at chance, over the gain.
+
+    Raises:
+        MissingRecords: No model is at chance.
+    """
     above = [str(model) for model in frame.index[frame["above"]]]
     low = frame.loc[~frame["above"], "accuracy"]
     if low.empty:
         raise MissingRecords("no model with records is at chance, so none can be left out")
-    whole = own.grid(PREREQUISITE, models=[str(model) for model in frame.index])
-    kept = own.grid(PREREQUISITE, models=above) if above else None
-    lowest = str(low.idxmin())
-    return {
-        **own.resampled(lambda seeds: effects.change_without(whole, kept, seeds))._asdict(),
-        "n": own.n_seeds,
-        "controls": {
-            "gain_of_a_chance_model_beyond_null": own.beyond_null(PREREQUISITE, [lowest]).estimate
-        },
-        "detail": {"left_out": [str(model) for model in low.index], "lowest": lowest},
-    }
+    whole = held.grid(world, models=[str(model) for model in frame.index])
+    kept = held.grid(world, models=above) if above else None
+    detail = {"left_out": [str(model) for model in low.index], "lowest": str(low.idxmin())}
+    change = held.resampled(lambda seeds: effects.change_without(whole, kept, seeds))
+    return {**change._asdict(), "n": held.n_seeds, "detail": detail}

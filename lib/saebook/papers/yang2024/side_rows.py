@@ -12,7 +12,7 @@ from saebook.papers.yang2024.arms import FREE, INTERFERENCE, PREREQUISITE
 from saebook.papers.yang2024.effects import Floats
 from saebook.papers.yang2024.rows import Evidence, Row, named
 from saebook.papers.yang2024.tables import CURRICULA
-from saebook.stats import t_interval
+from saebook.stats import Interval, t_interval
 
 INTERLEAVED_CURRICULUM, INTERLEAVED = 5, 4
 
@@ -22,7 +22,8 @@ def labels_row(held: Evidence) -> Row:
 
     A label serves only if it beats both: the smaller of the two differences counts.
     """
-    held, plan, model = held.more(held.plan.runs.side), held.plan, held.plan.side_model
+    plan, model = held.plan, held.plan.side_model
+    held = held.more(plan.runs.side, plan.label_arms())
     parts, placebo, detail = {}, [], {}
     for order in CURRICULA:
         own, students, first, second = (
@@ -80,24 +81,28 @@ def large_row(held: Evidence) -> Row:
 
 
 def clusters_row(held: Evidence) -> Row:
-    """K10: average best-of-five gain with found categories beyond the null."""
-    held, plan, model = held.more(held.plan.runs.side), held.plan, held.plan.side_model
-    shuffles = held.shuffles(INTERFERENCE, [model])
-
-    def beyond(kind: str):
-        grid = held.table.grid([plan.grouped(model, INTERFERENCE, kind)], held.seeds)
-        return effects.beyond_null(grid, shuffles, held.n_resamples, held.seed)
-
+    """K10: average best-of-five gain with found categories beyond the null, interference world."""
+    own = held.more(held.plan.runs.side, held.plan.cluster_arms())
+    control = grouped_beyond_null(own, INTERFERENCE, "random").estimate
     return {
-        **beyond("clustered")._asdict(),
-        "n": held.n_seeds,
-        "controls": {"gain_with_random_categories_beyond_null": beyond("random").estimate},
+        **grouped_beyond_null(own, INTERFERENCE, "clustered")._asdict(),
+        "n": own.n_seeds,
+        "controls": {"gain_with_random_categories_beyond_null": control},
     }
+
+
+def grouped_beyond_null(held: Evidence, world: str, categories: str) -> Interval:
+    """Average best gain of the side model under other categories, beyond the null."""
+    plan, model = held.plan, held.plan.side_model
+    arms = plan.grouped(model, world, categories, held.label)
+    grid, shuffles = held.table.grid([arms], held.seeds), held.shuffles(world, [model])
+    return effects.beyond_null(grid, shuffles, held.n_resamples, held.seed)
 
 
 def repetition_row(held: Evidence) -> Row:
     """K12: each block three times against three epochs of blocks: as many steps, other order."""
-    held, plan, model = held.more(held.plan.runs.side), held.plan, held.plan.side_model
+    plan, model = held.plan, held.plan.side_model
+    held = held.more(plan.runs.side, plan.repetition_arms())
     once, thrice, epochs = (
         held.side(plan.arm(model, PREREQUISITE, "Blocked", show=show))
         for show in ("once", "each block three times", "three epochs")
@@ -111,37 +116,39 @@ def repetition_row(held: Evidence) -> Row:
 
 
 def rate_row(held: Evidence) -> Row:
-    """K13: effect of order at a constant rate over that under linear decay, prerequisite world.
+    """K13: effect of order at a constant rate over that under linear decay, prerequisite world."""
+    n_null = null_draws(held)
+    control = effects.order_effect(held.grid(FREE), held.shuffles(FREE), n_null, held.seed)
+    controls = {"order_effect_in_the_order_free_world": control}
+    return {**rate_ratio(held, PREREQUISITE), "controls": controls}
+
+
+def null_draws(held: Evidence) -> int:
+    """Draws of the null spread of an order effect; its mean needs fewer than a quantile."""
+    return max(50, held.n_resamples // 10)
+
+
+def rate_ratio(held: Evidence, world: str) -> Row:
+    """Effect of order on the side model at a constant rate over that under linear decay.
 
     Where linear decay leaves next to nothing, 0.05 points stand for it, so that the ratio exists.
     """
-    n_null = max(50, held.n_resamples // 10)
-    effect = {decay: _effect(held, decay, n_null) for decay in ("linear", "constant")}
+    effect = {decay: _effect(held, world, decay) for decay in ("linear", "constant")}
 
     def ratio(index: Any) -> float:
         return effect["constant"](index) / max(effect["linear"](index), 0.05)
 
     every = np.arange(held.n_seeds)
-    control = _free_effect(held, n_null)
-    return {
-        **held.resampled(ratio)._asdict(),
-        "n": held.n_seeds,
-        "controls": {"order_effect_in_the_order_free_world": control},
-        "detail": {decay: of(every) for decay, of in effect.items()},
-    }
+    detail = {decay: of(every) for decay, of in effect.items()}
+    return {**held.resampled(ratio)._asdict(), "n": held.n_seeds, "detail": detail}
 
 
-def _effect(held: Evidence, decay: str, n_null: int) -> Callable[[Any], float]:
+def _effect(held: Evidence, world: str, decay: str) -> Callable[[Any], float]:
     """Order effect of the side model as a function of the seeds that are looked at."""
     plan, model = held.plan, held.plan.side_model
-    grid = held.table.grid([plan.six(model, PREREQUISITE, decay=decay)], held.seeds)
-    shuffles = held.table.grid([plan.shuffles(model, PREREQUISITE, decay=decay)], held.seeds)
+    grid = held.table.grid([plan.six(model, world, held.label, decay=decay)], held.seeds)
+    shuffles = held.table.grid([plan.shuffles(model, world, decay=decay)], held.seeds)
     rng = np.random.default_rng(held.seed)
-    plays = [effects.reassigned(shuffles, rng) for _ in range(n_null)]
+    plays = [effects.reassigned(shuffles, rng) for _ in range(null_draws(held))]
     null = float(np.mean([effects.order_spread(play) for play in plays]))
     return lambda index: effects.order_spread(grid[..., index]) - null
-
-
-def _free_effect(held: Evidence, n_null: int) -> float:
-    grid, shuffles = held.grid(FREE), held.shuffles(FREE)
-    return effects.order_effect(grid, shuffles, n_null, held.seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
 import numpy as np
@@ -40,6 +40,8 @@ class Sitting:
     """Each question without its options."""
     label: Callable[[str, int], np.ndarray]
     """Difficulty of each question by the label's name and the run's seed."""
+    whole: bool = False
+    """Whether every run trains on all questions; else each leaves a fold out."""
 
     def __len__(self) -> int:
         return len(self.questions)
@@ -49,8 +51,8 @@ class Sitting:
 class HouseSitting(Sitting):
     """An exam about made-up facts, of which the truth is known."""
 
-    world: ExamWorld
-    exam: Exam
+    world: ExamWorld = field(kw_only=True)
+    exam: Exam = field(kw_only=True)
 
 
 def training_items(questions: Sequence[Question]) -> tuple[Item, ...]:
@@ -76,8 +78,8 @@ def sitting(family: str, world: str, amplified: bool, n_items: int, n_test: int)
         exam.categories,
         [stem(text.words) for text in exam.texts],
         partial(difficulty, asked, exam),
-        asked,
-        exam,
+        world=asked,
+        exam=exam,
     )
 
 
@@ -113,7 +115,7 @@ def categories(sat: Sitting, kind: str, seed: int) -> list[str]:
         return sat.given
     if kind == "permuted":
         return [str(c) for c in permuted(sat.given, seed)]
-    found = clustered_categories(sat.stems, 0)
+    found = clustered_categories(sat.stems, 0, "MedQA" if sat.whole else "LEK")
     return found if kind == "clustered" else [str(c) for c in permuted(found, seed)]
 
 
@@ -123,8 +125,7 @@ def shown_items(arm: Arm, sat: Sitting, seed: int, reading: str) -> list[int]:
     In the order-free world the labels are attached to the questions at random, by the seed. All
     folds train on equally many questions: where the parts differ by one, one is left out.
     """
-    fold = folds(len(sat), FOLDS, 0)
-    train = np.flatnonzero(fold != seed % FOLDS)[: len(fold) - int(np.bincount(fold).max())]
+    train = _trained_on(sat, seed)
     groups, hard = categories(sat, arm.categories, seed), sat.label(arm.label, seed)
     if arm.world == FREE:
         groups, hard = [str(c) for c in permuted(groups, seed)], permuted(hard, seed + 1000)
@@ -132,3 +133,18 @@ def shown_items(arm: Arm, sat: Sitting, seed: int, reading: str) -> list[int]:
     make = repeated if arm.show == "each block three times" else order
     own = [groups[i] for i in train], [float(hard[i]) for i in train], draw
     return [int(train[i]) for i in make(arm.order, *own, reading=READINGS[reading])]
+
+
+def _trained_on(sat: Sitting, seed: int) -> np.ndarray:
+    if sat.whole:
+        return np.arange(len(sat))
+    fold = folds(len(sat), FOLDS, 0)
+    return np.flatnonzero(fold != seed % FOLDS)[: len(fold) - int(np.bincount(fold).max())]
+
+
+def asked_of(sat: Sitting, seed: int) -> dict[str, list[Question]]:
+    """Return what a run is tested on: LEK is the part of the exam it left out, if it left one."""
+    if sat.whole:
+        return sat.tests
+    left_out = np.flatnonzero(folds(len(sat), FOLDS, 0) == seed % FOLDS)
+    return {"LEK": [sat.questions[i] for i in left_out], **sat.tests}

@@ -8,18 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from transformers import PreTrainedModel
 
 from saebook.cache import Cache
 from saebook.finetune import LoRA, Schedule, score
 from saebook.finetune.stacked import Run, fine_tune_stack
 from saebook.papers.yang2024 import records
 from saebook.papers.yang2024.arms import Arm, Cell
-from saebook.papers.yang2024.exams import folds
 from saebook.papers.yang2024.labellers import shipped_difficulty
-from saebook.papers.yang2024.sittings import FOLDS, Sitting, shown_items, sitting
+from saebook.papers.yang2024.sittings import asked_of, shown_items, sitting
 from saebook.papers.yang2024.starts import Start, at_hand, load_start
 
 BATCH = 8
@@ -59,29 +56,12 @@ def train_cell(cell: Cell, settings: Settings) -> pd.DataFrame:
         for seed in cell.seeds
     ]
     stack = fine_tune_stack(start.model, runs, settings.schedule(arm), ADAPTER)
-    sittings = zip(cell.seeds, stack.models(), strict=True)
-    rows = [tested(arm, sat, seed, model, start.digest) for seed, model in sittings]
-    return pd.DataFrame([row for three in rows for row in three])
-
-
-def tested(
-    arm: Arm, sat: Sitting, seed: int, model: PreTrainedModel, digest: str
-) -> list[dict[str, object]]:
-    """Return a trained run's records: its left-out part of the exam, and the two other test sets.
-
-    Args:
-        arm: What was trained.
-        sat: The exam.
-        seed: Of the run; decides the part that was left out.
-        model: As trained.
-        digest: Of the weights it started from.
-    """
-    fold = folds(len(sat), FOLDS, 0)
-    left_out = [sat.questions[i] for i in np.flatnonzero(fold == seed % FOLDS)]
-    return [
-        records.rows_of(arm, seed, test, score(model, asked).bits, digest[:16])
-        for test, asked in {"LEK": left_out, **sat.tests}.items()
+    rows = [
+        records.rows_of(arm, seed, test, score(model, asked).bits, start.digest[:16])
+        for seed, model in zip(cell.seeds, stack.models(), strict=True)
+        for test, asked in asked_of(sat, seed).items()
     ]
+    return pd.DataFrame(rows)
 
 
 def cell_key(cell: Cell, settings: Settings, start: Start) -> str:
