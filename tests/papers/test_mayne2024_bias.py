@@ -11,12 +11,18 @@ from saebook.papers.mayne2024.bias_latent import (
     bias_latent,
     natural_end,
     scaled_ratios,
+    text_cosine,
     text_projection,
     vector_projections,
 )
 from saebook.papers.mayne2024.construction import build_construction
-from saebook.papers.mayne2024.frames import bias_frame, gauge_frames
+from saebook.papers.mayne2024.frames import bias_frame, gauge_frames, shortening_frame
 from saebook.papers.mayne2024.parameters import Parameters
+from saebook.papers.mayne2024.vectors import (
+    Contrast,
+    percentile_without_the_mean,
+    typical_percentile,
+)
 from saebook.plots import figure
 from saebook.plots import mayne2024_remedies as figures
 
@@ -189,6 +195,30 @@ def test_the_gauge_s_figures_draw_every_arm(arm):
     figures.gauge_panels(axes, text, zero)
     _, (ax,) = figure()
     assert figures.bias_histogram(ax, bias_frame(arm)).get_xlabel().startswith("pre-activation")
+
+
+def test_a_cosine_needs_no_bias_as_its_unit(arm):
+    found = bias_latent(arm)
+    direction = arm.sae.W_enc[:, found.latent]
+    slow = [float(torch.cosine_similarity(a, direction, dim=0)) for a in arm.text[:200]]
+    some = Arm("some", arm.sae, arm.text[:200], arm.contrasts)
+    assert text_cosine(some, found) == pytest.approx(sum(slow) / 200, abs=1e-5)
+    tiny = type(found)(found.latent, 1e-9, found.active)
+    assert text_cosine(some, tiny) == text_cosine(some, found) < 0
+
+
+def test_what_the_mean_alone_shortens_is_told_from_what_the_average_shortens(made):
+    noise = torch.randn(3, 400, 32, generator=torch.Generator().manual_seed(0))
+    text, positive, negative = noise
+    contrast = Contrast("noise", positive, negative)
+    assert float(contrast.vector.norm()) < float(text.norm(dim=1).min())  # the average alone
+    assert percentile_without_the_mean(text, contrast) == pytest.approx(50, abs=8)
+    shared = 100 * torch.ones(32)
+    moved = Contrast("noise", positive + shared, negative + shared)
+    assert percentile_without_the_mean(text + shared, moved) == 0  # the mean alone
+    assert typical_percentile(text.norm(dim=1)) == pytest.approx(50, abs=8)
+    steps = shortening_frame([Arm("moved", made.sae, text + shared, {"noise": moved})]).iloc[0]
+    assert steps["at the letter"] > steps["without the mean"] > steps["v"]
 
 
 def test_projections_row_takes_the_vector_that_lowers_the_latent_most(arm, made):

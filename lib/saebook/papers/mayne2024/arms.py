@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -79,7 +80,7 @@ class Arm:
         """||mean||^2 / E||a||^2 of ordinary activations."""
         return mean_share(self.text)
 
-    @property
+    @cached_property
     def at_zero(self) -> Tensor:
         """SAE(0), [d_sae]."""
         return self.sae.encode(torch.zeros(1, self.text.shape[1]))[0]

@@ -88,7 +88,7 @@ def cell_values(arm: Arm, seed: int, k: int = TOP_K, within: float | None = CLOS
     Returns:
         Columns behaviour, the four values, mean_share and active_at_zero (latents in SAE(0)).
     """
-    draws, found = 50, bias_latent(arm)  # only the estimates are kept
+    draws, found = 2, bias_latent(arm)  # only the estimates are kept
     ratios = scaled_ratios(arm, found, draws, seed)
     overlaps = overlap_cells(arm, draws, seed, within)
     rows = []

@@ -27,7 +27,7 @@ N_CALIBRATION = 4_096
 """Tokens on which an SAE's L0 is read."""
 
 
-def model_cells(bench: Bench, saes: Sequence[Named]) -> Iterator[pd.DataFrame]:
+def model_cells(bench: Bench, saes: Sequence[tuple[str, str]]) -> Iterator[pd.DataFrame]:
     """Values of the cells of every SAE on one model, each table kept when it is done.
 
     Columns as `cell_values`, R11 as a number of latents out of 100; subject, sae, layer, and
@@ -49,33 +49,36 @@ def model_cells(bench: Bench, saes: Sequence[Named]) -> Iterator[pd.DataFrame]:
         return sae_cells(replace(known[loaded.entry.layer], sae=OnHost(loaded.sae)), name, bench)
 
     for name, commit in sorted(saes, key=lambda sae: published_sae(sae[0]).layer):
-        pinned = commit_of(published_sae(name), commit)
-        told = [bench.source.digest, bench.name, bench.commit, name, pinned, *sizes]
-        yield kept_table("cells", told, lambda name=name, pinned=pinned: make(name, pinned))
+        told = [bench.source.digest, bench.name, bench.commit, name, commit, *sizes]
+        yield kept_table("cells", told, lambda name=name, commit=commit: make(name, commit))
+
+
+def pinned(saes: Sequence[Named]) -> list[tuple[str, str]]:
+    """SAEs with the commits that are loaded. Raises HubError where one is not pinned."""
+    return [(name, commit_of(published_sae(name), commit)) for name, commit in saes]
 
 
 def sae_cells(arm: Arm, sae: str, bench: Bench) -> pd.DataFrame:
     """Cells of one SAE's vectors, and of ordinary activations in their place."""
     seed = bench.config.seed
-    parts = [
-        cell_values(shown, seed, k=RELEVANT, within=None).assign(ordinary=ordinary)
-        for shown, ordinary in ((arm, False), (ordinary_arm(arm, seed), True))
-    ]
-    cells = pd.concat(parts, ignore_index=True)
+    ordinary = ordinary_contrasts(arm, seed)
+    both = replace(arm, contrasts=arm.contrasts | ordinary)
+    cells = cell_values(both, seed, k=RELEVANT, within=None)
     cells["R11"] *= RELEVANT
     active = l0(arm.sae.encode(arm.text[:N_CALIBRATION]))
-    return cells.assign(subject=bench.name, sae=sae, layer=arm.layer, l0=active)
+    told = {"subject": bench.name, "sae": sae, "layer": arm.layer, "l0": active}
+    return cells.assign(ordinary=cells["behaviour"].isin(ordinary), **told)
 
 
-def ordinary_arm(arm: Arm, seed: int) -> Arm:
-    """The arm with one ordinary activation in place of each behaviour's vector."""
+def ordinary_contrasts(arm: Arm, seed: int) -> dict[str, Contrast]:
+    """One ordinary activation, drawn from the text, in place of each behaviour's vector."""
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randint(len(arm.text), (len(arm.contrasts),), generator=generator).tolist()
-    contrasts = {
-        name: Contrast(name, arm.text[i : i + 1], torch.zeros_like(arm.text[:1]))
+    nothing = torch.zeros_like(arm.text[:1])
+    return {
+        f"ordinary, {name}": Contrast(f"ordinary, {name}", arm.text[i : i + 1], nothing)
         for name, i in zip(arm.contrasts, drawn, strict=True)
     }
-    return replace(arm, contrasts=contrasts)
 
 
 def generality_row(cells: pd.DataFrame, config: Parameters) -> Row:

@@ -27,6 +27,7 @@ from saebook.papers.mayne2024.published_cells import (
     N_CALIBRATION,
     generality_row,
     model_cells,
+    pinned,
 )
 from saebook.papers.mayne2024.rows import Row, kept_row
 from saebook.papers.mayne2024.steerability import steer_all
@@ -64,10 +65,12 @@ def measure(config: Parameters, passes: Passes) -> Measured:
     bench = load_bench(held.subjects[0], texts, config)
     found, l0 = _on_the_papers_sae(bench)
 
+    saes = pinned(held.saes)
+
     def parts() -> Iterator[pd.DataFrame]:
-        yield from model_cells(bench, held.saes)
+        yield from model_cells(bench, saes)
         for model in held.subjects[1:]:
-            yield from model_cells(load_bench(model, texts, config), held.saes)
+            yield from model_cells(load_bench(model, texts, config), saes)
 
     cells = judged(pd.concat(parts(), ignore_index=True), passes)
     found["R15"] = generality_row(cells, bench.config)
