@@ -85,14 +85,14 @@ def fine_tune(
     tuned: Any = adapted(model, lora, seed) if lora else _trainable_copy(model)
     tuned.train()
     if checkpointing:
-        tuned.gradient_checkpointing_enable({"use_reentrant": False})
+        tuned.activation_checkpointing_enable()
     named = {name: p for name, p in tuned.named_parameters() if p.requires_grad}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         losses, failed = train_named(tuned, named, items, orders, schedule, projection)
     whole = tuned.merge_and_unload() if lora else tuned
     if checkpointing:
-        whole.gradient_checkpointing_disable()
+        whole.activation_checkpointing_disable()
     whole.eval().requires_grad_(False)
     found = FineTuned(whole, tuple(losses), sum(p.numel() for p in named.values()))
     if failed is not None:

@@ -36,7 +36,7 @@ PATTERNS = (
     re.compile(r"\b([A-J])\b(?!.*\b[A-J]\b)", re.DOTALL),
 )
 """The phrase in which the examples end; the last answer of a line; the last letter by itself."""
-BATCH, TAIL = 32, 8
+BATCH, TAIL = 16, 8
 
 
 class Item(NamedTuple):
@@ -169,6 +169,7 @@ def take_exam(
     examples: Sequence[Item],
     new_tokens: int,
     seed: int,
+    context: int | None = None,
 ) -> Marked:
     """Answer one domain's items and mark them.
 
@@ -178,11 +179,14 @@ def take_exam(
         examples: Its worked examples.
         new_tokens: Longest answer.
         seed: Of the draw of last resort.
+        context: Longest prompt and answer together; the model's own context by default. Worked
+            examples that do not fit are left out, the last ones first.
 
     Raises:
         HubError: A question does not fit the context, or not even one fits the memory.
     """
-    room = subject.model.config.max_position_embeddings - new_tokens
+    longest = subject.model.config.max_position_embeddings
+    room = min(longest, context or longest) - new_tokens
     prompts = [fitting_prompt(subject, item, examples, room) for item in items]
     texts = continuations(subject, prompts, new_tokens)
     answers = [read_answer(t, item, seed) for t, item in zip(texts, items, strict=True)]

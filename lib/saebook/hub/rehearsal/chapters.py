@@ -55,7 +55,7 @@ CUT: Mapping[str, Mapping[str, int | float | str]] = {
         "hub_epochs": 1,
         "hub_lr": 1.0e-3,
         "hub_seeds": 2,
-        "hub_context": 128,
+        "hub_context": 224,
         "hub_shift_tokens": 60,
         "hub_score_tokens": 16,
         "hub_exam_items": 1,

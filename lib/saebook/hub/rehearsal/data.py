@@ -16,6 +16,10 @@ from saebook.hub.schema import DataEntry
 from saebook.testbed import AnnotatedText, World, load_world
 
 Row = dict[str, Any]
+N_EXAM_ROWS = 70
+"""Rows of MMLU-Pro: five of each domain, as its validation split has."""
+N_EXAM_WORDS, N_WORKED_WORDS = 12, 40
+"""Words of its questions, of which a prompt holds six, and of LIMO's question and solution."""
 
 
 def write_data(entry: DataEntry, folder: Path, seed: int = 0) -> None:
@@ -52,8 +56,8 @@ def _write(rows: list[Row], path: Path) -> None:
         path.write_bytes(lines)
 
 
-def _texts(world: World, register: str, seed: int) -> list[AnnotatedText]:
-    return world.sample(register, N_ROWS, seed)
+def _texts(world: World, register: str, seed: int, n: int = N_ROWS) -> list[AnnotatedText]:
+    return world.sample(register, n, seed)
 
 
 def _documents(world: World, seed: int) -> Iterator[Row]:
@@ -82,23 +86,27 @@ def _conversations(world: World, seed: int) -> Iterator[Row]:
 
 def _worked(world: World, seed: int) -> Iterator[Row]:
     for text in _texts(world, "problems", seed):
-        (_, question), (_, solution) = _turns(text)
-        yield {"question": question, "solution": solution, "answer": solution.split()[-1]}
+        words = text.text.split()[-N_WORKED_WORDS:]
+        half = len(words) // 2
+        question, solution = " ".join(words[:half]), " ".join(words[half:])
+        yield {"question": question, "solution": solution, "answer": words[-1]}
 
 
-def _choices(world: World, seed: int, n: int) -> Iterator[tuple[int, str, list[str], int, str]]:
+def _choices(
+    world: World, seed: int, n: int, n_rows: int = N_ROWS
+) -> Iterator[tuple[int, str, list[str], int, str]]:
     """Number, question, options, index of the right one, and domain."""
     domains = list(world.domains)
-    for i, text in enumerate(_texts(world, "problems", seed)):
+    for i, text in enumerate(_texts(world, "problems", seed, n_rows)):
         words = list(dict.fromkeys(text.text.split()))
         yield i, text.text, [f"{word} {i}" for word in words[:n]], i % n, domains[i % len(domains)]
 
 
 def _mmlu_pro(world: World, seed: int) -> Iterator[Row]:
-    for i, question, options, right, domain in _choices(world, seed, 10):
+    for i, question, options, right, domain in _choices(world, seed, 10, N_EXAM_ROWS):
         yield {
             "question_id": i,
-            "question": question,
+            "question": " ".join(question.split()[-N_EXAM_WORDS:]),
             "options": options,
             "answer": "ABCDEFGHIJ"[right],
             "answer_index": right,

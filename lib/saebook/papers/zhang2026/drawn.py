@@ -106,3 +106,10 @@ def drawn_summary(frame: pd.DataFrame) -> pd.DataFrame:
     found = by.mean()
     found.insert(1, "standard error", by["r"].sem())
     return found.assign(deals=by["r"].size())
+
+
+def deal_dots(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean r over sources by end of the queries and deal: condition, seed, value."""
+    named = {"queries": "condition", "draw": "seed", "r": "value"}
+    means = frame.groupby(["queries", "draw"], sort=False)["r"].mean().reset_index()
+    return means.rename(columns=named)

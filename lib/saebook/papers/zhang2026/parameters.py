@@ -12,7 +12,7 @@ from saebook.parameters import ChapterParameters
 class Parameters(ChapterParameters):
     """What the notebook's parameters cell declares; each field is one scalar there."""
 
-    tier: Literal["smoke", "testbed", "full"] = "testbed"
+    tier: Literal["smoke", "testbed", "full", "colab", "paper"] = "testbed"
     """How large a run this is; stored with the results."""
     model_name: str = Field("gemma2-base", min_length=1)
     """House model of the live part."""
@@ -65,5 +65,33 @@ class Parameters(ChapterParameters):
     """Bootstrap resamples and permutations."""
     n_check_texts: int = Field(60, ge=4)
     """Annotated texts a register on which the SAE is checked."""
+    hub_names: str = ""
+    """Published models, their SAEs and data, for the paper's own experiment."""
+    hub_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number type of the published models; the paper trains in float32."""
+    hub_items: int = Field(817, ge=3)
+    """Problems to fine-tune on."""
+    hub_batch: int = Field(256, ge=1)
+    """Problems an optimiser step."""
+    hub_epochs: int = Field(10, ge=1)
+    """Passes over the problems."""
+    hub_lr: float = Field(1e-5, gt=0)
+    """Peak learning rate; the paper does not print its own."""
+    hub_seeds: int = Field(5, ge=2)
+    """Fine-tunings of each model."""
+    hub_checkpointing: bool = True
+    """Whether activations are computed again in the backward pass, as in the paper."""
+    hub_context: int = Field(8_192, ge=16)
+    """Longest sequence that is read or learnt, tokens."""
+    hub_latents: int = Field(100, ge=1)
+    """Latents that are scored."""
+    hub_shift_tokens: int = Field(20_000, ge=1)
+    """Tokens behind the foreseen and the true shift."""
+    hub_score_tokens: int = Field(10_000, ge=1)
+    """Tokens a domain behind the scores."""
+    hub_exam_items: int = Field(0, ge=0)
+    """Test items a domain, 0 for all."""
+    hub_new_tokens: int = Field(2_048, ge=1)
+    """Longest answer in the exam, tokens."""
     seed: int = Field(0, ge=0)
     """Items, order, resamples."""

@@ -72,15 +72,19 @@ class Store:
 
     def get(self, family: str, name: str, make: Callable[[], Arrays] | None = None) -> Arrays:
         """Return an entry, made if it is missing and can be; empty if it is not there."""
-        key = self.key(family, name)
-        folder = self.cache.get(key)
-        if folder is None and make is not None:
-            made = make()
-            folder, _ = self.cache.get_or_make(key, lambda at: _write(at / "arrays.npz", made))
-        if folder is None:
-            return {}
-        with np.load(folder / "arrays.npz", allow_pickle=False) as held:
-            return {name: held[name] for name in held.files}
+        return kept_arrays(self.cache, self.key(family, name), make)
+
+
+def kept_arrays(cache: Cache, key: str, make: Callable[[], Arrays] | None = None) -> Arrays:
+    """Return an entry of a cache, made if it is missing and can be; empty if it is not there."""
+    folder = cache.get(key)
+    if folder is None and make is not None:
+        made = make()
+        folder, _ = cache.get_or_make(key, lambda at: _write(at / "arrays.npz", made))
+    if folder is None:
+        return {}
+    with np.load(folder / "arrays.npz", allow_pickle=False) as held:
+        return {name: held[name] for name in held.files}
 
 
 def _write(path: Path, arrays: Arrays) -> None:

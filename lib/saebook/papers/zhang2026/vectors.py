@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -135,20 +136,37 @@ def _array(value: Tensor) -> np.ndarray:
 
 def text_similarity(world: World, kind: Kind, source: str, n: int) -> np.ndarray:
     """Return the cosine of bigram counts between a source's items and each domain's exam, [14]."""
-    reference = _bigrams(draw_items(world, kind, source, n, QUERY_SEED))
+    taught = [problem.words for problem in draw_items(world, kind, source, n, QUERY_SEED)]
+    exams = {
+        domain: [p.words for p, _ in draw_exam(world, kind, domain, n, QUERY_SEED)]
+        for domain in DOMAINS
+    }
+    return bigram_cosines(taught, exams)
+
+
+def bigram_cosines(
+    taught: Sequence[Sequence[str]], exams: Mapping[str, Sequence[Sequence[str]]]
+) -> np.ndarray:
+    """Return the cosine of bigram counts between some texts and each domain's, [14].
+
+    Args:
+        taught: Texts as words.
+        exams: Each domain's.
+    """
+    reference = _bigrams(taught)
     found = []
     for domain in DOMAINS:
-        own = _bigrams([p for p, _ in draw_exam(world, kind, domain, n, QUERY_SEED)])
+        own = _bigrams(exams[domain])
         shared = sum(own[pair] * reference[pair] for pair in own.keys() & reference.keys())
         norms = [sum(v * v for v in c.values()) ** 0.5 for c in (own, reference)]
         found.append(shared / (norms[0] * norms[1]))
     return np.array(found, dtype=np.float32)
 
 
-def _bigrams(problems: Sequence[Problem]) -> Counter:
+def _bigrams(texts: Sequence[Sequence[str]]) -> Counter:
     pairs: Counter = Counter()
-    for problem in problems:
-        pairs.update(zip(problem.words, problem.words[1:], strict=False))
+    for words in texts:
+        pairs.update(pairwise(words))
     return pairs
 
 
