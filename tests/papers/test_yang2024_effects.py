@@ -206,6 +206,16 @@ def test_rows_whose_cells_have_more_runs_read_all_of_them(held):
     assert runs == {claim: more.get(claim, 4) for claim in ROWS}
 
 
+def test_a_row_reads_as_many_runs_as_all_of_its_cells_have_on_record(held, made):
+    last = PLAN.cluster_arms()[-1]
+    own = (made["categories"] == last.categories) & (made["order"] == last.order)
+    stopped = dataclasses.replace(held, table=Table(made[~own | (made["seed"] < 7)]))
+    assert side_rows.clusters_row(stopped)["n"] == 7
+    fewer = dataclasses.replace(held, table=Table(made[~own | (made["seed"] < 3)]))
+    with pytest.raises(records.MissingRecords, match="1 of 4 runs"):
+        side_rows.clusters_row(fewer)
+
+
 def test_a_cell_holds_as_many_runs_as_are_trained_together_and_no_run_comes_twice():
     cells = PLAN.cells()
     found = [run for cell in cells for run in cell.runs]
