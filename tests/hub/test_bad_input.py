@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections import namedtuple
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from huggingface_hub import constants
 
+from saebook.activations import capture
 from saebook.hub import HubError, data_set, published_sae, subject_entry
 from saebook.hub import fetch as fetching
 from saebook.hub.explain import NoNetworkError
@@ -17,7 +19,7 @@ from saebook.hub.fetch import RemoteFile, fetch, present_commit
 from saebook.hub.models import load_published
 from saebook.hub.rehearsal.store import Store
 from saebook.hub.rehearsing import VARIABLE
-from saebook.hub.saes import check_input_scale, file_sizes, load_sae
+from saebook.hub.saes import check_against, check_input_scale, file_sizes, load_sae
 
 QWEN = subject_entry("qwen2.5-0.5b-instruct")
 GEMMA = subject_entry("gemma-2-2b")
@@ -130,6 +132,17 @@ def test_an_array_file_with_pickled_objects_is_refused(tmp_path):
     np.savez(path, W_dec=np.array([{"a": 1}], dtype=object))
     with pytest.raises(HubError, match=r"is not in its format: .*allow_pickle"):
         file_sizes(entry, tmp_path)
+
+
+def test_a_model_without_that_layer_is_told(hub):
+    subject = load_published(QWEN.name, commit(hub, QWEN))
+    with pytest.raises(ValueError, match=r"layer 24 is out of range; .* has layers 0 to 23"):
+        capture(subject, ["a text"], [24])
+    entry = published_sae("gemma-scope-2b-l14-16k")
+    loaded = load_sae(entry.name, commit(hub, entry))
+    deeper = replace(loaded, entry=entry.model_copy(update={"layer": 30}))
+    with pytest.raises(HubError, match=r"reads layer 30; .* has layers 0 to 23"):
+        check_against(deeper, subject)
 
 
 def test_a_tokenizer_without_a_chat_template_is_told(hub):

@@ -7,16 +7,27 @@ from statistics import mean
 
 import pytest
 
-from saebook.book.cost import catalogue_tables, cost_tables
+from saebook.book.cost import catalogue_tables, colab_table, cost_tables
 from saebook.hub import subject_entry
-from saebook.hub.costs import CHAPTERS, MACHINES, Finetuning, Reading, SAETraining, chapter_costs
+from saebook.hub.costs import (
+    CHAPTERS,
+    COLAB,
+    MACHINES,
+    Finetuning,
+    Reading,
+    SAETraining,
+    chapter_costs,
+    colab_costs,
+)
 from saebook.hub.costs.chapters import OVERHEAD
+from saebook.hub.costs.colab import colab_tier
 from saebook.hub.costs.machines import Machine
 from saebook.hub.costs.steps import forward_operations, sae_step_operations
 from saebook.hub.sizes import n_parameters
-from saebook.paths import PACKAGE, checkout_root
+from saebook.paths import PACKAGE, checkout_root, tiers_dir
 
 A100 = MACHINES["A100 80 GB"]
+FREE = MACHINES["T4 (free Colab)"]
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +117,35 @@ def test_every_chapter_has_its_table_on_the_page():
     for slug in CHAPTERS:
         assert f"## {slug}" in page and f"| `{slug}` |" in page
     assert "does not fit" in page
+
+
+def test_every_colab_tier_has_a_row_and_fits_a_free_gpu():
+    slugs = {path.stem for path in (tiers_dir() / "colab").glob("*.yaml")}
+    assert slugs <= set(COLAB), "say what the tier's work is in saebook.hub.costs.colab"
+    held = {chapter.slug: chapter.total for chapter in colab_costs(FREE)}
+    assert set(held) == slugs
+    for slug, total in held.items():
+        assert total.memory <= FREE.memory, slug
+        assert total.hours < 2, slug
+        assert f"| `{slug}` |" in colab_table()
+
+
+def test_a_colab_tier_s_cost_follows_its_file(monkeypatch):
+    told = colab_tier("li2025")
+    assert told is not None
+    (before,) = (c.total.seconds for c in colab_costs(FREE) if c.slug == "li2025")
+    doubled = {**told, "hub_n_tokens": 2 * told["hub_n_tokens"]}
+    files = {"li2025": doubled}
+    monkeypatch.setattr("saebook.hub.costs.colab.colab_tier", files.get)
+    (after,) = colab_costs(FREE)
+    assert before < after.total.seconds < 2 * before
+
+
+def test_blocks_that_are_not_loaded_take_disk_and_no_memory():
+    entry = subject_entry("llama-3.1-8b")
+    whole, half = Reading(entry, 1e6).cost(FREE), Reading(entry, 1e6, blocks=16).cost(FREE)
+    assert half.disk == whole.disk
+    assert half.memory < 0.7 * whole.memory and half.seconds < 0.6 * whole.seconds
 
 
 def test_the_page_says_what_is_gated_and_what_was_not_read():

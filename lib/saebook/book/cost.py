@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from saebook.book.markdown import plain, table
 from saebook.hub import entries
-from saebook.hub.costs import MACHINES, ChapterCost, Cost, Machine, chapter_costs
+from saebook.hub.costs import MACHINES, ChapterCost, Cost, Machine, chapter_costs, colab_costs
 from saebook.hub.schema import DataEntry, SAEEntry, SubjectEntry
 from saebook.hub.sizes import GIB, sae_bytes, weight_bytes
 
 REFERENCE = "A100 80 GB"
 """Machine of the tables of steps."""
+FREE = "T4 (free Colab)"
+"""Machine of the colab tier."""
 
 
 def cost_tables() -> str:
@@ -20,6 +22,11 @@ def cost_tables() -> str:
     parts = [totals_table(by_machine)]
     parts += [_chapter(found) for found in by_machine[REFERENCE]]
     return "\n".join(parts)
+
+
+def colab_table() -> str:
+    """One row a chapter at the colab tier: memory, disk and hours on a free GPU."""
+    return totals_table({FREE: colab_costs(MACHINES[FREE])})
 
 
 def catalogue_tables() -> str:

@@ -17,7 +17,7 @@ from saebook.book.chapters_page import chapters_table
 from saebook.book.citing import cite, first_steps
 from saebook.book.claims_pages import claims_page
 from saebook.book.config import read_yaml, staged_config
-from saebook.book.cost import catalogue_tables, cost_tables
+from saebook.book.cost import catalogue_tables, colab_table, cost_tables
 from saebook.book.errors import BookError
 from saebook.book.filling import filled
 from saebook.book.footer import now
@@ -108,6 +108,7 @@ def generated(
         "versions": versions_table(project),
         "bench": bench_tables(project),
         "cost": cost_tables(),
+        "cost-colab": colab_table(),
         "catalogue": catalogue_tables(),
         "api": reference(project.root / "lib" / "saebook"),
         "first-steps": first_steps(address),

@@ -83,19 +83,26 @@ class Reading:
     n_saes: int = 0
     """SAEs to download, as float32."""
     dtype: Dtype = "bfloat16"
+    blocks: int = 0
+    """Blocks of the model that are loaded, the first ones, without the output; 0 for all."""
 
     def cost(self, machine: Machine) -> Cost:
         """Time, memory and disk."""
-        operations = forward_operations(self.subject, self.tokens, self.context, self.depth)
+        loaded = self.subject
+        if self.blocks:
+            loaded = loaded.model_copy(update={"n_layers": self.blocks, "tied": True})
+        operations = forward_operations(loaded, self.tokens, self.context, self.depth)
         operations += 4.0 * self.subject.d_model * self.d_sae * self.tokens
         sae = 4 * n_sae_parameters(self.subject.d_model, self.d_sae) if self.d_sae else 0
+        with_logits = self.depth == 1 and not self.blocks
         activations = forward_bytes(
-            self.subject, self.batch, self.context, self.dtype, logits=self.depth == 1
+            loaded, self.batch, self.context, self.dtype, logits=with_logits
         )
-        memory = weight_bytes(self.subject, self.dtype) + sae + activations
+        memory = weight_bytes(loaded, self.dtype) + sae + activations
         files = {self.subject.repo: weight_bytes(self.subject)}
         files |= {f"{self.n_saes} published SAEs of {self.d_sae}": self.n_saes * sae}
-        return Cost(machine.seconds(operations), memory, files)
+        seconds = machine.seconds(operations, single_precision=self.dtype == "float32")
+        return Cost(seconds, memory, files)
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,8 @@ class Generation:
         weights = weight_bytes(self.subject, self.dtype)
         cache = cache_bytes(self.subject, self.batch, length, self.dtype)
         moved = self.n_texts / self.batch * self.new * (weights + cache)
-        seconds = max(machine.seconds(operations), moved / machine.bandwidth)
+        computed = machine.seconds(operations, single_precision=self.dtype == "float32")
+        seconds = max(computed, moved / machine.bandwidth)
         return Cost(seconds, weights + cache, {self.subject.repo: weight_bytes(self.subject)})
 
 
@@ -161,7 +169,9 @@ class Finetuning:
     context: int
     runs: int = 1
     adapters: bool = False
-    """Low-rank adapters on frozen weights of four bits instead of all weights in float32."""
+    """Low-rank adapters on frozen weights instead of all weights in float32."""
+    frozen_bytes: float = 0.5
+    """Bytes a frozen weight takes: half a byte at four bits."""
     kept: int = 1
     """Checkpoints kept, in bfloat16; those of adapters are small and not counted."""
 
@@ -171,7 +181,7 @@ class Finetuning:
         n = n_parameters(self.subject)
         # Frozen weights need no gradient of their own: one backward product instead of two.
         operations = forward * (2 if self.adapters else 3)
-        state = n / 2 if self.adapters else ADAM_BYTES * n
+        state = self.frozen_bytes * n if self.adapters else ADAM_BYTES * n
         saved = self.subject.n_layers * self.context * self.subject.d_model * BYTES["bfloat16"]
         memory = state + saved + forward_bytes(self.subject, 1, self.context, logits=True)
         files: dict[str, float] = {self.subject.repo: weight_bytes(self.subject)}
