@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from saebook.hub import entries
@@ -45,7 +44,7 @@ def named_entries(hub_names: str) -> NamedEntries:
     """
     parts = (entries.subjects(), entries.saes(), entries.data_sets())
     given = named_commits(hub_names)
-    unknown = [name for name, _ in given if not any(map(partial(matching_names, name), parts))]
+    unknown = [name for name, _ in given if not any(_in_part([(name, None)], p) for p in parts)]
     if unknown:
         raise HubError(
             f"hub_names holds {', '.join(unknown)}, which the catalogue does not; "
@@ -54,6 +53,5 @@ def named_entries(hub_names: str) -> NamedEntries:
     return NamedEntries(*(tuple(_in_part(given, part)) for part in parts))
 
 
-def _in_part(given: Sequence[Named], part: Mapping[str, Any]) -> Iterator[Named]:
-    for name, commit in given:
-        yield from ((held, commit) for held in matching_names(name, part))
+def _in_part(given: Sequence[Named], part: Mapping[str, Any]) -> list[Named]:
+    return [(held, commit) for name, commit in given for held in matching_names(name, part)]

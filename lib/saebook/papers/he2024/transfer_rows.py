@@ -82,7 +82,7 @@ def transfer_row(table: pd.DataFrame, codes: pd.DataFrame, config: Parameters) -
     blocks = blocks_of(table)[:-1]
     found = resampled(units, lambda s: {"Delta loss": ratios(s, blocks).max(0)}, config)
     change = l0_change(codes).iloc[:-1]
-    largest = float(change.loc[change.abs().idxmax()])
+    largest = float(change.to_numpy()[change.abs().argmax()])
     sums = column_sums(units)
     own = delta(sums, "base", "dialogues", f"layer {config.layer}")
     control = delta(sums, "base", "dialogues", OTHER) / own
