@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
+from saebook.interpretability import LatentCodes
 from saebook.papers.wang2025 import cells, grid, live, methods, store, utility
 from saebook.papers.wang2025.cards import latent_card
 from saebook.papers.wang2025.checks import implementation_table
@@ -62,14 +63,33 @@ def test_unsteered_texts_keep_to_their_topic_and_read_well(setting):
 
 
 def test_a_cell_holds_every_table_and_nothing_that_is_not_a_number(tables):
-    assert set(tables) == set(grid.CELL_TABLES)
+    assert set(tables) == set(grid.CELL_TABLES) - {"floors"}
     latents, texts = tables["latents"], tables["texts"]
     assert len(latents) == 5 and latents["concept"].notna().all()
     assert latents.select_dtypes("number").drop(columns=["balanced_true", "auroc_true",
         "inventory_balanced", "inventory_auroc"]).notna().all(axis=None)  # fmt: skip
     assert len(texts) == 3 * 5 * 2 * 4
     assert texts[["concept", "instruction", "fluency", "lexicon"]].isin([0, 1, 2]).all(axis=None)
-    assert set(tables["floors"]["kind"]) <= {cells.RANDOM, "permuted encoder"}
+
+
+def test_a_permuted_encoder_is_detected_by_chance_alone_and_a_shuffled_one_is_not(setting, entry):
+    config = CONFIG.model_copy(update={"n_latents": 60})
+    floors = cells.measure_floors(setting, entry, config)["floors"]
+    found = floors.groupby("kind")["balanced_true"].mean()
+    assert set(found.index) == {cells.RANDOM, cells.PERMUTED_ENCODER, cells.SHUFFLED_ENCODER}
+    assert 0.4 < found[cells.PERMUTED_ENCODER] < 0.6 < found[cells.SHUFFLED_ENCODER]
+    assert (floors.groupby("kind").size() <= 60).all()
+
+
+def test_some_latents_of_an_sae_read_as_all_of_them_do(setting, entry):
+    every = LatentCodes.whole(setting.corpus.codes(entry.sae))
+    some = setting.corpus.sampled_codes(entry.sae, 40, seed=0)
+    assert torch.allclose(some.codes, every.codes[..., some.ids], atol=1e-5)
+    assert torch.allclose(some.peaks, every.peaks, atol=1e-5)
+    column = choose_latents(some, setting.corpus.kept, 5, seed=0)
+    here = explain(setting.corpus, some, column, seed=0)
+    there = explain(setting.corpus, every, here.ids.tolist(), seed=0)
+    assert torch.equal(here.windows.scoring, there.windows.scoring)
 
 
 def test_the_same_cell_measured_twice_is_the_same(setting, entry, tables):
@@ -89,9 +109,9 @@ def test_a_latent_s_texts_do_not_depend_on_what_else_is_steered(setting, entry, 
 
 
 def test_fewer_live_latents_than_asked_for_is_an_error(setting, entry):
-    codes = setting.corpus.codes(entry.sae)
+    read = LatentCodes.whole(setting.corpus.codes(entry.sae))
     with pytest.raises(ValueError, match="latents fire in enough windows, 5000 are asked for"):
-        choose_latents(codes, setting.corpus.kept, 5000, seed=0)
+        choose_latents(read, setting.corpus.kept, 5000, seed=0)
 
 
 def test_a_dead_latent_is_refused_by_name(setting, entry):
@@ -100,7 +120,7 @@ def test_a_dead_latent_is_refused_by_name(setting, entry):
     if not dead:
         codes[..., 9], dead = 0, [9]
     with pytest.raises(ValueError, match=rf"\[{dead[0]}\] are dead"):
-        explain(setting, codes, [dead[0]], seed=0)
+        explain(setting.corpus, LatentCodes.whole(codes), [dead[0]], seed=0)
 
 
 def test_permuted_rows_are_others_and_random_rows_have_unit_norm(entry):

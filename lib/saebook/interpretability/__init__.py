@@ -1,6 +1,12 @@
 """Is a latent explained by what it fires on? Windows, explanations, detection, and its bounds."""
 
-from saebook.interpretability.corpus import LabelledCorpus, read_corpus
+from saebook.interpretability.corpus import (
+    LabelledCorpus,
+    LatentCodes,
+    TokenCorpus,
+    read_corpus,
+    read_tokens,
+)
 from saebook.interpretability.detection import (
     balanced_accuracy,
     detection_frame,
@@ -23,8 +29,10 @@ from saebook.interpretability.windows import (
 __all__ = [
     "InventoryExplainer",
     "LabelledCorpus",
+    "LatentCodes",
     "LatentWindows",
     "LexiconExplainer",
+    "TokenCorpus",
     "WindowSizes",
     "balanced_accuracy",
     "detection_frame",
@@ -34,6 +42,7 @@ __all__ = [
     "published_labels",
     "random_direction_codes",
     "read_corpus",
+    "read_tokens",
     "row_auroc",
     "scoreable_latents",
     "thresholded_codes",

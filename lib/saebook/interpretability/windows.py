@@ -14,6 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+LEAST_LIVE = 15
+"""A latent is live when it fires on more tokens than these (SAEBench)."""
+
 
 @dataclass(frozen=True)
 class WindowSizes:
@@ -68,7 +71,7 @@ class LatentWindows:
     """Windows of some latents, as places in a corpus of sequences."""
 
     latents: Tensor
-    """Latent ids [n]."""
+    """Columns of the codes [n]."""
     generation: Tensor
     """(sequence, first column) of the windows of each generation set [n, generation, 2]."""
     scoring: Tensor
@@ -88,27 +91,33 @@ class LatentWindows:
         return codes[places[..., 0, None], columns, self.latents[:, None, None]]
 
 
-def live_latents(codes: Tensor, more_than: int = 15) -> Tensor:
-    """Latents that fire on more than `more_than` tokens of codes [..., d_sae], ids [n].
-
-    The bound of SAEBench is 15.
-    """
+def live_latents(codes: Tensor, more_than: int = LEAST_LIVE) -> Tensor:
+    """Latents that fire on more than `more_than` tokens of codes [..., d_sae], ids [n]."""
     fires = (codes > 0).flatten(0, -2).sum(0)
     return (fires > more_than).nonzero().flatten()
 
 
-def scoreable_latents(codes: Tensor, kept: Tensor, sizes: WindowSizes, seed: int) -> Tensor:
-    """Live latents that have enough windows without overlap for both sets, ids [n].
+def scoreable_latents(
+    codes: Tensor, kept: Tensor, sizes: WindowSizes, seed: int, keys: Sequence[int] | None = None
+) -> Tensor:
+    """Live latents that have enough windows without overlap for both sets, columns of codes [n].
 
     `latent_windows` with the same arguments refuses none of them.
     """
     dense, places = codes.numpy(), _Places(kept.numpy(), sizes)
+    key = _keys(codes, keys)
     chosen = [
         latent
         for latent in live_latents(codes).tolist()
-        if _windows_of(dense[..., latent], places, _rng(seed, latent)) is not None
+        if _windows_of(dense[..., latent], places, _rng(seed, key[latent])) is not None
     ]
     return torch.tensor(chosen, dtype=torch.long)
+
+
+def _keys(codes: Tensor, keys: Sequence[int] | None) -> Sequence[int]:
+    if keys is not None and len(keys) != codes.shape[-1]:
+        raise ValueError(f"{len(keys)} keys for {codes.shape[-1]} columns of codes")
+    return range(codes.shape[-1]) if keys is None else keys
 
 
 def _rng(seed: int, latent: int) -> np.random.Generator:
@@ -121,15 +130,18 @@ def latent_windows(
     latents: Sequence[int],
     seed: int,
     sizes: WindowSizes | None = None,
+    keys: Sequence[int] | None = None,
 ) -> LatentWindows:
     """Choose the windows of each latent; a latent's windows do not depend on the others asked for.
 
     Args:
-        codes: Latent activations [n_seq, context, d_sae].
+        codes: Latent activations [n_seq, context, columns].
         kept: Real tokens but BOS, bool [n_seq, context]; windows hold no others.
-        latents: Latent ids.
+        latents: Columns of the codes.
         seed: Of the weighted and random draws, keyed by latent.
         sizes: Numbers of windows; SAEBench's by default.
+        keys: Key of each column's draws, by default its number; give the latents' ids where the
+            codes hold some of an SAE's latents only.
 
     Raises:
         ValueError: no latents, one out of range, a dead one, one with too few windows, or a
@@ -139,10 +151,10 @@ def latent_windows(
     wanted = [int(latent) for latent in latents]
     _check(codes, wanted)
     places = _Places(kept.numpy(), sizes)
-    dense = codes.numpy()
+    dense, key = codes.numpy(), _keys(codes, keys)
     sets, short = [], []
     for latent in wanted:
-        found = _windows_of(dense[..., latent], places, _rng(seed, latent))
+        found = _windows_of(dense[..., latent], places, _rng(seed, key[latent]))
         sets.append(found)
         if found is None:
             short.append(latent)

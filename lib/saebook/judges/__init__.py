@@ -2,12 +2,18 @@
 
 from saebook.judges.annotator import ConceptAnnotator
 from saebook.judges.concept import InventoryJudge, LexiconJudge, reencoded_grades
-from saebook.judges.fluency import FluencyJudge, perplexity_grades, repeated_share
+from saebook.judges.fluency import (
+    LOOP_QUANTILE,
+    FluencyJudge,
+    perplexity_grades,
+    repeated_share,
+)
 from saebook.judges.generator import GeneratorLikelihood
 from saebook.judges.grades import Cuts, grade, harmonic_mean
-from saebook.judges.instruction import TopicJudge, instruction_pmi
+from saebook.judges.instruction import TopicJudge, instruction_pmi, mean_logprobs, thirds
 
 __all__ = [
+    "LOOP_QUANTILE",
     "ConceptAnnotator",
     "Cuts",
     "FluencyJudge",
@@ -18,7 +24,9 @@ __all__ = [
     "grade",
     "harmonic_mean",
     "instruction_pmi",
+    "mean_logprobs",
     "perplexity_grades",
     "reencoded_grades",
     "repeated_share",
+    "thirds",
 ]

@@ -82,7 +82,17 @@ def instruction_pmi(
     Raises:
         ValueError: numbers of instructions and outputs differ, or an empty output.
     """
-    given = continuation_logprobs(subject, instructions, outputs)
-    alone = continuation_logprobs(subject, [neutral] * len(outputs), outputs)
-    lengths = [len(row) for row in subject.encode(outputs, bos=False)]
-    return (given - alone) / torch.tensor(lengths)
+    given = mean_logprobs(subject, instructions, outputs)
+    return given - mean_logprobs(subject, [neutral] * len(outputs), outputs)
+
+
+def mean_logprobs(
+    subject: Subject, prompts: Sequence[str], outputs: Sequence[str], batch_size: int = 32
+) -> Tensor:
+    """Mean log p a token of each output after its prompt, nats [n], by a model not steered.
+
+    Raises:
+        ValueError: numbers of prompts and outputs differ, or an empty output.
+    """
+    found = continuation_logprobs(subject, prompts, outputs, batch_size=batch_size)
+    return found / torch.tensor([len(row) for row in subject.encode(outputs, bos=False)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -36,17 +36,18 @@ def named(intervals: Mapping[str, Interval]) -> Row:
     return {end: {name: getattr(i, end) for name, i in intervals.items()} for end in ends}
 
 
-def _tau_of(x: str, y: str):
+def tau_of(x: str, y: str) -> Callable[[pd.DataFrame], float]:
+    """The tau-b of two columns of a table of SAEs, as a statistic of the table."""
     return lambda saes: tau(saes[x].tolist(), saes[y].tolist())
 
 
 def overall_row(saes: pd.DataFrame, config: Parameters) -> Row:
     """C1: tau-b of interpretability and utility over all SAEs."""
-    found = over_saes(saes, _tau_of("mu", "g"), config.n_resamples, config.seed, "BCa")
+    found = over_saes(saes, tau_of("mu", "g"), config.n_resamples, config.seed, "BCa")
     test = correlation_test(
         saes["mu"], saes["g"], tau, seed=config.seed, n_resamples=config.n_resamples
     )
-    control = shuffled(saes, "g", _tau_of("mu", "g"), config.seed).mean()
+    control = shuffled(saes, "g", tau_of("mu", "g"), config.seed).mean()
     overall: Any = association_table(saes).loc[("overall", "all")]
     return {
         **found._asdict(),
@@ -109,8 +110,8 @@ def gated_row(saes: pd.DataFrame, config: Parameters) -> Row:
     }
 
 
-def _drop(high: str):
-    return lambda saes: _tau_of("mu", "g")(saes) - _tau_of("mu", high)(saes)
+def _drop(high: str) -> Callable[[pd.DataFrame], float]:
+    return lambda saes: tau_of("mu", "g")(saes) - tau_of("mu", high)(saes)
 
 
 def vanishing_row(saes: pd.DataFrame, config: Parameters) -> Row:
@@ -126,8 +127,8 @@ def vanishing_row(saes: pd.DataFrame, config: Parameters) -> Row:
         "n": len(saes),
         "controls": {"drop_under_random_selection_of_equal_size": _drop("g_same_size")(saes)},
         "detail": {
-            "tau_unselected": _tau_of("mu", "g")(saes),
-            "tau_selected": _tau_of("mu", "g_high")(saes),
+            "tau_unselected": tau_of("mu", "g")(saes),
+            "tau_selected": tau_of("mu", "g_high")(saes),
             "tau_ratio_gain": tau(gains["mu"].tolist(), (gains["g_high"] / gains["g"]).tolist()),
             "tau_additive_gain": tau(saes["mu"].tolist(), (saes["g_high"] - saes["g"]).tolist()),
             "tau_base_and_ratio_gain": tau(
@@ -139,7 +140,7 @@ def vanishing_row(saes: pd.DataFrame, config: Parameters) -> Row:
 
 def labels_row(saes: pd.DataFrame, config: Parameters) -> Row:
     """K4: C1 with true labels and a fixed chance level, and with L0 held."""
-    true = over_saes(saes, _tau_of("mu_balanced", "g"), config.n_resamples, config.seed, "BCa")
+    true = over_saes(saes, tau_of("mu_balanced", "g"), config.n_resamples, config.seed, "BCa")
     held = over_saes(saes, _partial, config.n_resamples, config.seed)
     sizes = WindowSizes()
     silent = detection_scores(torch.zeros(1, sizes.scoring), published_labels(1, sizes))
@@ -148,8 +149,9 @@ def labels_row(saes: pd.DataFrame, config: Parameters) -> Row:
         "n": len(saes),
         "controls": {"balanced_accuracy_of_an_all_none_judge": float(silent["balanced"].iloc[0])},
         "detail": {
-            f"tau_{name}": _tau_of(name, "g")(saes)
+            f"tau_{name}": tau_of(name, "g")(saes)
             for name in ("mu", "mu_true", "mu_balanced", "mu_auroc", "mu_inventory")
+            if name in saes
         },
     }
 
@@ -171,7 +173,7 @@ def disattenuated_drop(saes: pd.DataFrame) -> float:
     def corrected(name: str) -> float:
         other = reliability(saes[f"{name}_a"], saes[f"{name}_b"])
         both = max(own, LEAST_RELIABILITY) * max(other, LEAST_RELIABILITY)
-        return float(np.clip(_tau_of("mu", name)(saes) / np.sqrt(both), -1, 1))
+        return float(np.clip(tau_of("mu", name)(saes) / np.sqrt(both), -1, 1))
 
     return corrected("g") - corrected("g_high")
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from saebook import features
-from saebook.papers.wang2025.latents import LENS_K, explain
+from saebook.interpretability import LatentCodes
+from saebook.papers.wang2025.latents import LENS_K, explain_by_world
 from saebook.papers.wang2025.parameters import Parameters
 from saebook.papers.wang2025.setting import Setting
 from saebook.papers.wang2025.utility import graded_frame, steered_texts
@@ -40,13 +41,14 @@ def latent_card(
         ValueError: a dead latent, or one that fires in too few windows; it is named.
     """
     codes = setting.corpus.codes(sae)
-    explained = explain(setting, codes, [latent], config.seed)
-    windows, subject = explained.windows, setting.subject
+    explained = explain_by_world(setting, LatentCodes.whole(codes), [latent], config.seed)
+    windows, subject, content = explained.windows, setting.subject, explained.content
+    assert content is not None
     ids = windows.read(windows.generation, setting.corpus.ids)[0]
     acts = windows.acts(windows.generation, codes)[0]
     order = acts.amax(1).argsort(descending=True)[:n_windows]
     row = torch.nn.functional.normalize(sae.W_dec.detach()[[latent]], dim=1)
-    name = setting.corpus.concepts[int(explained.content.concept[0])]
+    name = setting.corpus.concepts[int(content.concept[0])]
     frame, rows = steered_texts(setting, row, windows.max_acts, [latent], config)
     graded = graded_frame(setting, frame, rows, [name])
     first = graded[graded["prompt"] == 0]
@@ -54,7 +56,7 @@ def latent_card(
     return Card(
         latent,
         name,
-        float(explained.content.f1[0]),
+        float(content.f1[0]),
         [(subject.decode([t]), p) for t, p in explained.lexicon.words(0)],
         [subject.decode([t]) for t in features.top_tokens(subject, row, LENS_K)[0].tolist()],
         [([subject.decode([t]) for t in ids[i].tolist()], acts[i].tolist()) for i in order],

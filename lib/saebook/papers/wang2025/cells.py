@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,14 @@ import torch
 from torch import Tensor
 
 from saebook import features
-from saebook.interpretability import scoreable_latents, thresholded_codes
+from saebook.interpretability import (
+    LatentCodes,
+    TokenCorpus,
+    detection_frame,
+    random_direction_codes,
+    scoreable_latents,
+    thresholded_codes,
+)
 from saebook.papers.wang2025.latents import (
     LENS_K,
     SIZES,
@@ -18,19 +26,22 @@ from saebook.papers.wang2025.latents import (
     all_deltas,
     choose_latents,
     explain,
-    floor_scores,
+    explain_by_world,
     interpretability_frame,
     selection_frame,
+    world_frame,
 )
 from saebook.papers.wang2025.parameters import Parameters
-from saebook.papers.wang2025.setting import REGISTERS, Setting
-from saebook.papers.wang2025.utility import latent_texts
+from saebook.papers.wang2025.setting import REGISTERS, Setting, Steered
+from saebook.papers.wang2025.utility import Grader, latent_texts, world_grader
 from saebook.zoo import HouseSAE
 from saebook.zoo.validity import SAE_VALID, validity_report
 
 OWN, PERMUTED, RANDOM = "own decoder", "permuted decoder", "random directions"
 ARMS = (OWN, PERMUTED, RANDOM)
 """Which rows an SAE's latents are steered along."""
+PERMUTED_ENCODER, SHUFFLED_ENCODER = "permuted encoder", "shuffled encoder"
+"""What else stands in the table of floors beside random directions."""
 Tables = dict[str, pd.DataFrame]
 FLOATS = "float32"
 CHECK_SEED, CHECK_TEXTS = 71_000, 60
@@ -38,35 +49,73 @@ CHECK_SEED, CHECK_TEXTS = 71_000, 60
 
 
 def measure_cell(setting: Setting, entry: HouseSAE, config: Parameters) -> Tables:
-    """Measure one SAE.
-
-    Returns:
-        "latents" (interpretability and selection scores, a row a latent), "texts" (grades, a row
-        an arm, latent, factor and prompt), "deltas" (Delta Token Confidence of every latent and
-        of random directions) and "floors" (detection of random directions and of the SAE behind
-        a permuted encoder) and "figures" (what says whether the SAE is valid, one row).
+    """Measure one house SAE: the tables of `steered_tables`, and "figures" (is it valid?).
 
     Raises:
         ValueError: fewer live latents than asked for.
     """
-    sae = entry.sae
-    codes = setting.corpus.codes(sae)
-    chosen = choose_latents(codes, setting.corpus.kept, config.n_latents, config.seed)
-    explained = explain(setting, codes, chosen, config.seed)
-    latents = pd.concat(
-        [
-            interpretability_frame(setting, explained),
-            selection_frame(setting, sae, explained, config),
-        ],
-        axis=1,
-    )
+    explained = explained_latents(setting, entry.sae, config.n_latents, config.seed)
+    found = world_frame(setting, explained)
     return {
-        "latents": compact(latents),
-        "texts": cell_texts(setting, sae, explained, config),
-        "deltas": compact(all_deltas(setting, sae, codes, config)),
-        "floors": compact(_floors(setting, sae, explained, config)),
+        **steered_tables(setting, entry.sae, explained, found, config, world_grader(setting)),
         "figures": pd.DataFrame([sae_figures(setting, entry)]),
     }
+
+
+def explained_latents(setting: Setting, sae: Any, n: int, seed: int) -> Explained:
+    """Draw n latents of a house SAE and explain them."""
+    read = LatentCodes.whole(setting.corpus.codes(sae))
+    return explain_by_world(setting, read, choose_latents(read, setting.corpus.kept, n, seed), seed)
+
+
+def steered_tables(
+    setting: Steered,
+    sae: Any,
+    explained: Explained,
+    found: pd.DataFrame,
+    config: Parameters,
+    grader: Grader,
+) -> Tables:
+    """What selection and steering say of an SAE's chosen latents.
+
+    Args:
+        setting: The model.
+        sae: The SAE, on the CPU.
+        explained: Its chosen latents.
+        found: Interpretability, a row a latent.
+        config: Sizes and seed.
+        grader: Grades the steered texts.
+
+    Returns:
+        "latents" (interpretability and selection scores, a row a latent), "texts" (grades, a row
+        an arm, latent, factor and prompt) and "deltas" (Delta Token Confidence of every latent
+        and of random directions).
+    """
+    scores = selection_frame(setting, sae, explained, config)
+    return {
+        "latents": compact(pd.concat([found, scores], axis=1)),
+        "texts": cell_texts(setting, sae, explained, config, grader),
+        "deltas": compact(all_deltas(setting, sae, explained.read.peaks, config)),
+    }
+
+
+def measure_floors(setting: Setting, entry: HouseSAE, config: Parameters) -> Tables:
+    """Detection where it should find nothing, in one table "floors", by kind.
+
+    Random directions that fire as often as the latents; encoders whose columns' entries are
+    shuffled, explained anew; and permuted encoders, each latent's explanation held against the
+    windows of another one.
+    """
+    explained = explained_latents(setting, entry.sae, config.n_latents, config.seed)
+    corpus, density = setting.corpus, explained.lexicon.density
+    random = random_direction_codes(corpus.acts, corpus.kept, density, config.seed)
+    shuffled = shuffled_encoder_codes(setting, entry.sae, explained, config.seed)
+    parts = [
+        _explained_anew(corpus, random, config.seed).assign(kind=RANDOM),
+        _explained_anew(corpus, shuffled, config.seed).assign(kind=SHUFFLED_ENCODER),
+        permuted_encoder_frame(corpus, explained, config.seed).assign(kind=PERMUTED_ENCODER),
+    ]
+    return {"floors": compact(pd.concat(parts, ignore_index=True))}
 
 
 def sae_figures(setting: Setting, entry: HouseSAE) -> dict[str, float]:
@@ -111,7 +160,7 @@ def decoder_rows(sae: Any, latents: Tensor, arm: str, seed: int) -> Tensor:
 
 
 def cell_texts(
-    setting: Setting, sae: Any, explained: Explained, config: Parameters
+    setting: Steered, sae: Any, explained: Explained, config: Parameters, grader: Grader
 ) -> pd.DataFrame:
     """Steered and graded texts of all arms: the columns of `latent_texts` without row, and arm.
 
@@ -124,12 +173,12 @@ def cell_texts(
     rows = [decoder_rows(sae, ids[:n], arm, config.seed) for arm, n in sizes.items()]
     own = decoder_rows(sae, ids[at], OWN, config.seed)
     lens = features.top_tokens(setting.subject, own, LENS_K)
-    frame = latent_texts(setting, explained, at, torch.cat(rows), lens, config)
+    frame = latent_texts(setting, explained, at, torch.cat(rows), lens, config, grader)
     arms = np.repeat(list(sizes), list(sizes.values()))[frame.pop("row").to_numpy()]
     return frame.assign(arm=pd.Categorical(arms, categories=list(ARMS)))
 
 
-def permuted_encoder_codes(setting: Setting, sae: Any, explained: Explained, seed: int) -> Tensor:
+def shuffled_encoder_codes(setting: Setting, sae: Any, explained: Explained, seed: int) -> Tensor:
     """Codes of the chosen latents when each encoder column's entries are shuffled.
 
     The SAE's own bias and threshold no longer fit, so each shuffled column is thresholded to fire
@@ -143,15 +192,33 @@ def permuted_encoder_codes(setting: Setting, sae: Any, explained: Explained, see
     )
 
 
-def _floors(setting: Setting, sae: Any, explained: Explained, config: Parameters) -> pd.DataFrame:
-    random = floor_scores(setting, explained.lexicon.density, config.seed)
-    codes = permuted_encoder_codes(setting, sae, explained, config.seed)
-    usable = scoreable_latents(codes, setting.corpus.kept, SIZES, config.seed).tolist()
-    parts = [random.assign(kind=RANDOM)]
-    if usable:
-        shuffled = interpretability_frame(setting, explain(setting, codes, usable, config.seed))
-        parts.append(shuffled.assign(kind="permuted encoder"))
-    return pd.concat(parts, ignore_index=True)
+def permuted_encoder_frame(corpus: TokenCorpus, explained: Explained, seed: int) -> pd.DataFrame:
+    """Detection when the chosen latents' encoder columns are permuted and explanations stay.
+
+    Each explanation is held against the windows of its partner: the mirror of the permuted
+    decoder, where each latent's concept is held against its partner's row.
+    """
+    other, windows = partners(len(explained.ids), seed), explained.windows
+    theirs = replace(
+        windows,
+        latents=windows.latents[other],
+        scoring=windows.scoring[other],
+        generation=windows.generation[other],
+        max_acts=windows.max_acts[other],
+    )
+    scores = explained.lexicon.window_scores(theirs.read(theirs.scoring, corpus.ids))
+    return detection_frame(scores, theirs, explained.read.codes).assign(
+        latent=explained.ids.numpy()
+    )
+
+
+def _explained_anew(corpus: TokenCorpus, codes: Tensor, seed: int) -> pd.DataFrame:
+    """Detection of given codes, each explained by its own windows; empty if none has enough."""
+    read = LatentCodes.whole(codes)
+    usable = scoreable_latents(codes, corpus.kept, SIZES, seed).tolist()
+    if not usable:
+        return pd.DataFrame()
+    return interpretability_frame(corpus, explain(corpus, read, usable, seed))
 
 
 def compact(frame: pd.DataFrame) -> pd.DataFrame:

@@ -5,8 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from saebook.papers.wang2025.association import mean_over_saes
-from saebook.papers.wang2025.cells import OWN, PERMUTED
+from saebook.papers.wang2025.association import mean_over_saes, tau
+from saebook.papers.wang2025.cells import (
+    OWN,
+    PERMUTED,
+    PERMUTED_ENCODER,
+    RANDOM,
+    SHUFFLED_ENCODER,
+)
 from saebook.papers.wang2025.measures import Measured
 from saebook.papers.wang2025.method_rows import arm_means
 from saebook.stats import Interval
@@ -32,12 +38,27 @@ def spread_over_error(saes: pd.DataFrame, name: str) -> float:
     return spread / error if error > 0 else float(np.inf if spread > 0 else 0)
 
 
+def family_table(m: Measured) -> pd.DataFrame:
+    """The gates' figures and C1's tau of each family by itself; index model."""
+    rows = {}
+    for model, saes in m.saes.groupby("model", sort=False):
+        rows[model] = {
+            "valid SAEs": float(validity(saes)["all"]),
+            "median F1 of best latents": float(saes["best_latent_f1_median"].median()),
+            "spread of utility, errors": spread_over_error(saes, "g"),
+            "spread of interpretability, errors": spread_over_error(saes, "mu"),
+            "mean utility": float(saes["g"].mean()),
+            "tau_b": tau(saes["mu"].tolist(), saes["g"].tolist()),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
 def permutation_table(m: Measured) -> pd.DataFrame:
     """Interpretability (balanced accuracy, true labels) and utility of the permuted SAEs.
 
-    Rows: the SAEs as they are, with a permuted decoder, with permuted encoders, and random
-    directions. A permuted decoder leaves the codes, a permuted encoder the steering, exactly as
-    they were.
+    Rows: the SAEs as they are, with a permuted decoder, with a permuted encoder, with shuffled
+    encoders explained anew, and random directions. A permuted decoder leaves the codes, a changed
+    encoder the steering, exactly as they were.
     """
     arms, floors = arm_means(m).mean(), m.tables["floors"]
     detected = floors.groupby("kind")["balanced_true"].mean()
@@ -45,8 +66,9 @@ def permutation_table(m: Measured) -> pd.DataFrame:
     rows = {
         "as trained": (own, arms[OWN]),
         "permuted decoder": (own, arms[PERMUTED]),
-        "permuted encoder": (detected.get("permuted encoder", np.nan), arms[OWN]),
-        "random directions": (detected["random directions"], arms["random directions"]),
+        PERMUTED_ENCODER: (detected[PERMUTED_ENCODER], arms[OWN]),
+        SHUFFLED_ENCODER: (detected.get(SHUFFLED_ENCODER, np.nan), arms[OWN]),
+        RANDOM: (detected[RANDOM], arms[RANDOM]),
     }
     return pd.DataFrame.from_dict(rows, orient="index", columns=["interpretability", "utility"])
 
@@ -54,9 +76,10 @@ def permutation_table(m: Measured) -> pd.DataFrame:
 def encoder_loss(m: Measured) -> Interval:
     """Interpretability of the SAEs less that behind permuted encoders, SAEs resampled."""
     floors = m.tables["floors"]
-    shuffled = floors[floors["kind"] == "permuted encoder"].groupby("sae")["balanced_true"].mean()
+    kind = floors[floors["kind"] == PERMUTED_ENCODER]
+    permuted = kind.groupby("sae")["balanced_true"].mean()
     own = m.latents.groupby("sae")["balanced_true"].mean()
-    return mean_over_saes((own - shuffled).dropna(), m.config.n_resamples, m.config.seed)
+    return mean_over_saes((own - permuted).dropna(), m.config.n_resamples, m.config.seed)
 
 
 def permutations_fail(table: pd.DataFrame, lost: Interval) -> bool:

@@ -12,8 +12,8 @@ import pandas as pd
 
 from saebook.cache import Cache
 from saebook.features.scores import confidence_bounds
-from saebook.interpretability import scoreable_latents
-from saebook.papers.wang2025.cells import Tables, compact, measure_cell
+from saebook.interpretability import LatentCodes, scoreable_latents
+from saebook.papers.wang2025.cells import Tables, compact, measure_cell, measure_floors
 from saebook.papers.wang2025.latents import SIZES, explain
 from saebook.papers.wang2025.methods import (
     compare_steering,
@@ -34,8 +34,9 @@ from saebook.testbed import load_world
 from saebook.zoo import HouseSAE, HouseSource, SAESpec, get_saes, house_grid
 from saebook.zoo.store import key_of
 
-PROTOCOL = 3
-"""Raised whenever a measurement changes, so that no old cell is taken for a new one."""
+PROTOCOL, FLOORS = 3, 1
+"""Versions of what a cell measures and of its floors, raised whenever a measurement changes, so
+that no old cell is taken for a new one."""
 REFERENCE = ("topk", 7)
 """Architecture and sparsity of the SAE on which methods of steering are compared."""
 DETECTED = 7
@@ -47,6 +48,8 @@ SIZES_THAT_MATTER = (
 """Parameters that decide what a cell holds."""
 CELL_TABLES = ("latents", "texts", "deltas", "floors", "figures")
 MODEL_TABLES = ("methods", "detection", "prefixes")
+KEPT_TIERS = ("full", "colab", "paper")
+"""Tiers whose cells are kept in the user's cache."""
 Progress = Callable[[str], None]
 
 
@@ -93,8 +96,8 @@ def measure_grid(
 ) -> Tables:
     """Measure every SAE of the grid (or the given rows of it) and each model once.
 
-    At the full tier every cell is kept in the user's cache as soon as it is measured, so that a
-    run that is killed goes on where it stopped.
+    At the tiers of `KEPT_TIERS` every cell is kept in the user's cache as soon as it is measured,
+    so that a run that is killed goes on where it stopped.
 
     Returns:
         Tables saes, latents, texts, deltas, floors (column sae says which row of saes), and
@@ -108,12 +111,17 @@ def measure_grid(
     for model in config.models:
         setting = _LazySetting(model, config)
         for i in (i for i in wanted if specs[i].subject == model):
-            tables = _kept(
-                cache,
-                cell_key(specs[i], config, source),
-                config,
-                lambda i=i, s=setting: measure_cell(s(), entries[specs[i]], config),
+            key, entry = cell_key(specs[i], config, source), entries[specs[i]]
+            steered = kept(
+                cache, key, config, lambda e=entry, s=setting: measure_cell(s(), e, config)
             )
+            floors = kept(
+                cache,
+                f"floors-{FLOORS}-{key[:20]}",
+                config,
+                lambda e=entry, s=setting: measure_floors(s(), e, config),
+            )
+            tables = steered | floors
             for name in CELL_TABLES:
                 parts[name].append(
                     tables[name].assign(sae=pd.Series(i, tables[name].index, "int16"))
@@ -123,7 +131,7 @@ def measure_grid(
         if only is None:
             own = {s: e for s, e in entries.items() if s.subject == model}
             key = cell_key(next(iter(own)), config, source)
-            tables = _kept(
+            tables = kept(
                 cache,
                 f"model-{key[:24]}",
                 config,
@@ -148,9 +156,9 @@ class _LazySetting:
         return self.made
 
 
-def _kept(cache: Cache, key: str, config: Parameters, make: Callable[[], Tables]) -> Tables:
-    """Tables of a cell, from the cache at the full tier, else measured now."""
-    if config.tier != "full":
+def kept(cache: Cache, key: str, config: Parameters, make: Callable[[], Tables]) -> Tables:
+    """Tables of a cell, from the cache at the tiers that take hours, else measured now."""
+    if config.tier not in KEPT_TIERS:
         return make()
     folder, _ = cache.get_or_make(key, lambda target: write_tables(make(), target))
     return dict(read_tables(folder))
@@ -166,7 +174,8 @@ def measure_model(setting: Setting, entries: dict[SAESpec, HouseSAE], config: Pa
             continue
         codes = setting.corpus.codes(entry.sae)
         usable = scoreable_latents(codes, setting.corpus.kept, SIZES, config.seed)
-        explained = explain(setting, codes, usable.tolist(), config.seed)
+        read = LatentCodes.whole(codes)
+        explained = explain(setting.corpus, read, usable.tolist(), config.seed)
         named = named_latents(setting, explained.lexicon, usable, concepts)
         table = detection_by_concept(setting, codes, named, concepts, config.seed)
         parts.append(table.rename_axis("concept").reset_index().assign(sae=spec.label))

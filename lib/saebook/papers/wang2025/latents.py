@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,19 +13,20 @@ from torch import Tensor
 from saebook import features
 from saebook.interpretability import (
     InventoryExplainer,
+    LatentCodes,
     LatentWindows,
     LexiconExplainer,
+    TokenCorpus,
     WindowSizes,
     detection_frame,
     detection_scores,
     latent_windows,
-    random_direction_codes,
     scoreable_latents,
     true_labels,
 )
 from saebook.interpretability.lexicon import ACTIVE_SHARE
 from saebook.papers.wang2025.parameters import Parameters
-from saebook.papers.wang2025.setting import Setting
+from saebook.papers.wang2025.setting import Setting, Steered
 from saebook.papers.wang2025.variants import Change, variants
 
 SIZES = WindowSizes()
@@ -36,28 +37,28 @@ LENS_K = 20
 class Explained:
     """The chosen latents of one SAE with their windows and explanations."""
 
-    codes: Tensor
-    """Latent activations on the corpus [n_seq, context, d_sae]."""
+    read: LatentCodes
+    """What the SAE reads in the corpus."""
     windows: LatentWindows
     lexicon: LexiconExplainer
-    inventory: InventoryExplainer
-    """The best concept of all: the ceiling of detection."""
-    content: InventoryExplainer
-    """The best concept of content: what the latent is steered towards."""
+    inventory: InventoryExplainer | None = None
+    """The best concept of all, the ceiling of detection, where concepts are known."""
+    content: InventoryExplainer | None = None
+    """The best concept of content, which the latent is steered towards, where they are known."""
 
     @property
     def ids(self) -> Tensor:
         """The latents [n]."""
-        return self.windows.latents
+        return self.read.ids[self.windows.latents]
 
 
-def choose_latents(codes: Tensor, kept: Tensor, n: int, seed: int) -> list[int]:
-    """Draw n latents that have enough windows, in a random order.
+def choose_latents(read: LatentCodes, kept: Tensor, n: int, seed: int) -> list[int]:
+    """Draw n latents that have enough windows, in a random order; columns of the codes.
 
     Raises:
         ValueError: fewer such latents than asked for.
     """
-    found = scoreable_latents(codes, kept, SIZES, seed).numpy()
+    found = scoreable_latents(read.codes, kept, SIZES, seed, read.ids.tolist()).numpy()
     if len(found) < n:
         raise ValueError(
             f"{len(found)} latents fire in enough windows, {n} are asked for; lower n_latents or "
@@ -66,64 +67,82 @@ def choose_latents(codes: Tensor, kept: Tensor, n: int, seed: int) -> list[int]:
     return np.random.default_rng((seed, 83)).permutation(found)[:n].tolist()
 
 
-def explain(setting: Setting, codes: Tensor, latents: list[int], seed: int) -> Explained:
-    """Choose each latent's windows and explain it in both ways."""
-    corpus = setting.corpus
-    windows = latent_windows(codes, corpus.kept, latents, seed, SIZES)
-    acts = windows.acts(windows.generation, codes)
-    density = (codes[corpus.kept][:, windows.latents] > 0).double().mean(0)
+def explain(corpus: TokenCorpus, read: LatentCodes, columns: list[int], seed: int) -> Explained:
+    """Choose each latent's windows and explain it by its lexicon.
+
+    Args:
+        corpus: The text.
+        read: What the SAE reads in it.
+        columns: Columns of the codes whose latents are explained.
+        seed: Of the windows.
+    """
+    windows = latent_windows(read.codes, corpus.kept, columns, seed, SIZES, read.ids.tolist())
     lexicon = LexiconExplainer.learn(
         windows.read(windows.generation, corpus.ids),
-        acts,
+        windows.acts(windows.generation, read.codes),
         windows.max_acts,
-        density,
+        (read.codes[..., columns][corpus.kept] > 0).double().mean(0),
         corpus.vocabulary,
     )
+    return Explained(read, windows, lexicon)
+
+
+def explain_by_world(
+    setting: Setting, read: LatentCodes, columns: list[int], seed: int
+) -> Explained:
+    """`explain`, and name the concepts of the world's inventory that fit each latent best."""
+    corpus, found = setting.corpus, explain(setting.corpus, read, columns, seed)
+    windows = found.windows
+    acts = windows.acts(windows.generation, read.codes)
     active = acts > ACTIVE_SHARE * windows.max_acts[:, None, None]
-    inventory = InventoryExplainer.learn(corpus.labels, windows.generation, active)
-    content = InventoryExplainer.learn(corpus.labels, windows.generation, active, setting.content)
-    return Explained(codes, windows, lexicon, inventory, content)
+    return replace(
+        found,
+        inventory=InventoryExplainer.learn(corpus.labels, windows.generation, active),
+        content=InventoryExplainer.learn(
+            corpus.labels, windows.generation, active, setting.content
+        ),
+    )
 
 
-def interpretability_frame(setting: Setting, explained: Explained) -> pd.DataFrame:
-    """Detection of each latent by its lexicon, and by the inventory (columns inventory_*)."""
-    corpus, windows = setting.corpus, explained.windows
+def interpretability_frame(corpus: TokenCorpus, explained: Explained) -> pd.DataFrame:
+    """Detection of each latent by its lexicon, its density and its largest activation."""
+    windows = explained.windows
     scores = explained.lexicon.window_scores(windows.read(windows.scoring, corpus.ids))
-    frame = detection_frame(scores, windows, explained.codes)
-    named = explained.inventory.window_scores(corpus.labels, windows.scoring, windows.sizes.width)
-    best = detection_scores(named, true_labels(windows, explained.codes))
-    return pd.concat([frame, best.add_prefix("inventory_")], axis=1).assign(
-        concept=[corpus.concepts[i] for i in explained.content.concept.tolist()],
-        concept_f1=explained.content.f1.numpy(),
+    return detection_frame(scores, windows, explained.read.codes).assign(
+        latent=explained.ids.numpy(),
         density=explained.lexicon.density.numpy(),
         max_act=windows.max_acts.numpy(),
     )
 
 
-def floor_scores(setting: Setting, density: Tensor, seed: int) -> pd.DataFrame:
-    """Detection of random directions that fire as often as the given latents.
+def world_frame(setting: Setting, explained: Explained) -> pd.DataFrame:
+    """`interpretability_frame` with detection by the inventory (inventory_*) and the concepts.
 
-    Directions without enough separate windows are left out; the frame says how many remain.
+    Raises:
+        ValueError: the latents were explained without the world.
     """
-    corpus = setting.corpus
-    codes = random_direction_codes(corpus.acts, corpus.kept, density, seed)
-    usable = scoreable_latents(codes, corpus.kept, SIZES, seed).tolist()
-    if not usable:
-        return pd.DataFrame()
-    return interpretability_frame(setting, explain(setting, codes, usable, seed))
+    corpus, windows, inventory = setting.corpus, explained.windows, explained.inventory
+    if inventory is None or explained.content is None:
+        raise ValueError("these latents have no concepts; explain them by the world")
+    named = inventory.window_scores(corpus.labels, windows.scoring, windows.sizes.width)
+    best = detection_scores(named, true_labels(windows, explained.read.codes))
+    frame = interpretability_frame(corpus, explained)
+    return pd.concat([frame, best.add_prefix("inventory_")], axis=1).assign(
+        concept=[corpus.concepts[i] for i in explained.content.concept.tolist()],
+        concept_f1=explained.content.f1.numpy(),
+    )
 
 
 def selection_frame(
-    setting: Setting, sae: Any, explained: Explained, config: Parameters
+    setting: Steered, sae: Any, explained: Explained, config: Parameters
 ) -> pd.DataFrame:
     """Every score by which latents could be selected, one row a chosen latent.
 
     Columns: the variants of Delta Token Confidence (see `variants`), output_difference,
     output_intervened, input_score, kl, entropy_change, kurtosis.
     """
-    peaks = explained.codes.flatten(0, 1).amax(0)
     ids, decoder = explained.ids, sae.W_dec.detach()
-    changed = _changed(setting, sae, peaks, ids, config)
+    changed = _changed(setting, sae, explained.read.peaks, ids, config)
     deltas = {
         name: features.delta_token_confidence(
             changed[v.change], setting.prefixes[v.prefix].logprobs, v.k
@@ -143,7 +162,7 @@ def selection_frame(
 
 
 def _changed(
-    setting: Setting, sae: Any, peaks: Tensor, ids: Tensor, config: Parameters
+    setting: Steered, sae: Any, peaks: Tensor, ids: Tensor, config: Parameters
 ) -> dict[Change, Tensor]:
     """log p of the next token under every change that the variants need, [n, vocabulary] each.
 
@@ -154,21 +173,27 @@ def _changed(
         latents = features.Latents.on(sae, prefix.resid, peaks)
         wanted = dict.fromkeys(v.change for v in variants(config).values() if v.prefix == name)
         rows = [features.resid_changes(latents, c.reading, c.alpha, ids) for c in wanted]
-        parts = prefix.changed_logprobs(torch.cat(rows)).split(len(ids))
+        parts = prefix.changed_logprobs(torch.cat(rows), setting.batch_size).split(len(ids))
         found |= dict(zip(wanted, parts, strict=True))
     return found
 
 
-def _peak_tokens(setting: Setting, explained: Explained) -> Tensor:
+def _peak_tokens(setting: Steered, explained: Explained) -> Tensor:
     """The strongest token of each generation window [n, windows]."""
     windows = explained.windows
     ids = windows.read(windows.generation, setting.corpus.ids)
-    at = windows.acts(windows.generation, explained.codes).argmax(-1, keepdim=True)
+    at = windows.acts(windows.generation, explained.read.codes).argmax(-1, keepdim=True)
     return ids.gather(-1, at)[..., 0]
 
 
-def all_deltas(setting: Setting, sae: Any, codes: Tensor, config: Parameters) -> pd.DataFrame:
+def all_deltas(setting: Steered, sae: Any, peaks: Tensor, config: Parameters) -> pd.DataFrame:
     """Delta Token Confidence (V1) of every latent, and of as many random unit rows, in nats.
+
+    Args:
+        setting: The model.
+        sae: The SAE.
+        peaks: Largest activation of every latent [d_sae].
+        config: Amplification, k and seed.
 
     Returns:
         Columns delta and random, row i for latent i.
@@ -176,9 +201,14 @@ def all_deltas(setting: Setting, sae: Any, codes: Tensor, config: Parameters) ->
     decoder, prefix = sae.W_dec.detach(), setting.prefixes["own"]
     generator = torch.Generator().manual_seed(config.seed + 7)
     random = torch.nn.functional.normalize(torch.randn(decoder.shape, generator=generator), dim=1)
-    latents = features.Latents.on(sae, prefix.resid, codes.flatten(0, 1).amax(0))
-    size = config.alpha * latents.codes.max()
-    changed = prefix.changed_logprobs(size * torch.cat([decoder, random]))
-    delta = features.delta_token_confidence(changed, prefix.logprobs, config.k)
-    own, other = delta.split(len(decoder))
+    latents = features.Latents.on(sae, prefix.resid, peaks)
+    changes = config.alpha * latents.codes.max() * torch.cat([decoder, random])
+    # Batch by batch: all distributions at once would fill gigabytes with a large vocabulary.
+    parts = [
+        features.delta_token_confidence(
+            prefix.changed_logprobs(part, setting.batch_size), prefix.logprobs, config.k
+        )
+        for part in changes.split(setting.batch_size)
+    ]
+    own, other = torch.cat(parts).split(len(decoder))
     return pd.DataFrame({"delta": own.numpy(), "random": other.numpy()})

@@ -6,18 +6,20 @@ import numpy as np
 import pandas as pd
 
 from saebook.judges import harmonic_mean
-from saebook.papers.wang2025.cells import ARMS, OWN, Tables, cell_texts, sae_figures
-from saebook.papers.wang2025.grid import grid_specs, reference_row
-from saebook.papers.wang2025.latents import (
-    Explained,
-    choose_latents,
-    explain,
-    interpretability_frame,
+from saebook.papers.wang2025.cells import (
+    ARMS,
+    OWN,
+    Tables,
+    cell_texts,
+    explained_latents,
+    sae_figures,
 )
+from saebook.papers.wang2025.grid import grid_specs, reference_row
+from saebook.papers.wang2025.latents import Explained, interpretability_frame
 from saebook.papers.wang2025.measures import Measured
 from saebook.papers.wang2025.parameters import Parameters
 from saebook.papers.wang2025.setting import Setting
-from saebook.papers.wang2025.utility import GRADES, utilities, with_hm
+from saebook.papers.wang2025.utility import GRADES, utilities, with_hm, world_grader
 from saebook.zoo import HouseSAE, get_saes
 from saebook.zoo.validity import SAE_BOUNDS, SAE_VALID
 
@@ -38,7 +40,8 @@ def repeated(setting: Setting, tables: Tables, config: Parameters) -> pd.DataFra
     row = reference_row(config)
     entry = _entry(config, None)
     explained = _explained(setting, entry, config)
-    new = cell_texts(setting, entry.sae, explained, _live(config)).astype({"arm": str})
+    new = cell_texts(setting, entry.sae, explained, _live(config), world_grader(setting))
+    new = new.astype({"arm": str})
     old = tables["texts"]
     old = old[old["sae"] == row].astype({"arm": str})
     place = ["arm", "latent", "factor", "prompt"]
@@ -60,9 +63,9 @@ def twin_table(setting: Setting, m: Measured, config: Parameters) -> pd.DataFram
     twin = _entry(config, config.n_live_tokens)
     explained = _explained(setting, twin, config)
     alone = _live(config).model_copy(update={"n_control_latents": 0})
-    texts = with_hm(cell_texts(setting, twin.sae, explained, alone))
+    texts = with_hm(cell_texts(setting, twin.sae, explained, alone, world_grader(setting)))
     score = utilities(texts[texts["arm"] == OWN], ["latent"], config.n_dev)["score"]
-    detected = interpretability_frame(setting, explained)["accuracy_published"]
+    detected = interpretability_frame(setting.corpus, explained)["accuracy_published"]
     held = m.latents[m.latents["sae"] == row].head(n)
     shipped = m.tables["saes"].loc[row]
     says = {name: SAE_BOUNDS[name].says for name in SAE_VALID}
@@ -141,7 +144,4 @@ def _entry(config: Parameters, n_tokens: int | None) -> HouseSAE:
 
 
 def _explained(setting: Setting, entry: HouseSAE, config: Parameters) -> Explained:
-    codes = setting.corpus.codes(entry.sae)
-    n = _live(config).n_latents
-    chosen = choose_latents(codes, setting.corpus.kept, n, config.seed)
-    return explain(setting, codes, chosen, config.seed)
+    return explained_latents(setting, entry.sae, _live(config).n_latents, config.seed)

@@ -16,7 +16,8 @@ from saebook.papers.wang2025.utility import utilities, with_hm
 CONFIDENCE, OUTPUT = "V1", "output_difference"
 N_RANDOM = 200
 """Random rankings an SAE."""
-SCORES = ("score", "dev", "half_a", "half_b")
+CEILING = "inventory_balanced"
+"""Detection by the world's own concepts, where there is such a world."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,14 +86,15 @@ def _numbers(part: pd.DataFrame, sae: int, seed: int) -> dict[str, float]:
     rng = np.random.default_rng((seed, sae))
     chosen = selection.best_subset(score, confidence)
     random = selection.random_best_of(score, 2 * N_RANDOM, rng)
+    known = {"mu_inventory": part[CEILING].mean()} if CEILING in part else {}
     return {
+        **known,
         "mu": published.mean(),
         "mu_a": published[even].mean(),
         "mu_b": published[~even].mean(),
         "mu_true": part["accuracy_true"].mean(),
         "mu_balanced": part["balanced_true"].mean(),
         "mu_auroc": part["auroc_true"].mean(),
-        "mu_inventory": part["inventory_balanced"].mean(),
         "g": score.mean(),
         "g_a": score[even].mean(),
         "g_b": score[~even].mean(),

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from saebook.interpretability import LexiconExplainer, row_auroc
 from saebook.papers.wang2025.parameters import Parameters
-from saebook.papers.wang2025.setting import BATCH, CONTENT, Setting
+from saebook.papers.wang2025.setting import CONTENT, Setting
 from saebook.papers.wang2025.utility import graded_frame, steered_texts
 from saebook.reconstruction import best_latent_f1_by_concept
 from saebook.steering import diff_of_means, generate_ids
@@ -130,7 +130,7 @@ def _prompted(setting: Setting, concepts: list[str], config: Parameters) -> pd.D
         [f"{shown[i]} . {setting.openings[p].text}" for i, p in grid],
         config.n_new_tokens,
         seed=config.seed,
-        batch_size=BATCH,
+        batch_size=setting.batch_size,
         row_ids=[2 * KEY + i * len(setting.openings) + p for i, p in grid],
     )
     frame = pd.DataFrame(grid, columns=["row", "prompt"]).assign(factor=np.float32(1))

@@ -20,7 +20,9 @@ TRIVIAL = ("kl", "entropy_change", "density", "max_act", "kurtosis")
 """Predictors of utility that know nothing of token confidence (K6)."""
 
 
-def _ratio(numerator: str, denominator: str) -> Callable[[pd.DataFrame], float]:
+def ratio_of(numerator: str, denominator: str) -> Callable[[pd.DataFrame], float]:
+    """The ratio of two columns' means, as a statistic of a table of SAEs; 1 over nothing."""
+
     def of(saes: pd.DataFrame) -> float:
         below = float(saes[denominator].sum())
         return float(saes[numerator].sum()) / below if below else 1.0
@@ -40,7 +42,7 @@ def _interval(m: Measured, statistic: Callable[[pd.DataFrame], float]) -> Interv
 
 def doubling_row(m: Measured) -> Row:
     """C6: selected over unselected score by the paper's rule; permuted decoder as control."""
-    found = _interval(m, _ratio("g_high", "g"))
+    found = _interval(m, ratio_of("g_high", "g"))
     own, best = 0.0, 0.0
     for _, part in m.permuted.groupby("sae"):
         score = part["score"].to_numpy(float)
@@ -52,22 +54,22 @@ def doubling_row(m: Measured) -> Row:
         "controls": {"ratio_with_permuted_decoder": best / own if own else 1.0},
         "detail": {
             "mean_scores": {c: float(m.saes[c].mean()) for c in ("g", "g_output", "g_high")},
-            "random_ranking_over_none": _ratio("g_random", "g")(m.saes),
+            "random_ranking_over_none": ratio_of("g_random", "g")(m.saes),
         },
     }
 
 
 def beats_output_row(m: Measured) -> Row:
     """C7: token confidence over output score, both by the best-of rule."""
-    found = _interval(m, _ratio("g_high", "g_output"))
-    lifts = {c: _ratio(c, "g")(m.saes) - 1 for c in ("g_high", "g_output")}
+    found = _interval(m, ratio_of("g_high", "g_output"))
+    lifts = {c: ratio_of(c, "g")(m.saes) - 1 for c in ("g_high", "g_output")}
     return {
         **found._asdict(),
         "n": len(m.saes),
-        "controls": {"ratio_of_two_random_rankings": _ratio("g_random", "g_random_2")(m.saes)},
+        "controls": {"ratio_of_two_random_rankings": ratio_of("g_random", "g_random_2")(m.saes)},
         "detail": {
             "difference_of_lifts_in_points": 100 * (lifts["g_high"] - lifts["g_output"]),
-            "random_18_over_random_9": _ratio("g_random", "g_random_up")(m.saes),
+            "random_18_over_random_9": ratio_of("g_random", "g_random_up")(m.saes),
         },
     }
 
@@ -123,21 +125,31 @@ def steady_row(m: Measured) -> Row:
 
 
 def _peakedness(m: Measured, column: str) -> pd.Series:
-    """Median |Delta| over its 99.9th percentile, by SAE."""
+    """Median |Delta| over its 99.9th percentile, by SAE.
+
+    Reading V1 amplifies by the largest code on the prefix. An SAE that is silent there changes
+    nothing, has no such ratio and is left out.
+    """
     sizes = m.tables["deltas"].set_index("sae")[column].abs().groupby(level="sae")
-    return sizes.median() / sizes.quantile(0.999)
+    return (sizes.median() / sizes.quantile(0.999)).dropna()
 
 
 def shape_row(m: Measured) -> Row:
-    """C11: are most latents near zero with a thin tail?"""
+    """C11: are most latents near zero with a thin tail?
+
+    Raises:
+        ValueError: every SAE is silent on the prefix.
+    """
     shape = _peakedness(m, "delta")
+    if shape.empty:
+        raise ValueError("no SAE has a latent that fires at the prefix's end; take another prefix")
     found = mean_over_saes(shape, m.config.n_resamples, m.config.seed)
     bounds = m.tables["prefixes"].set_index("model")[["low", "high"]].to_dict("index")
     return {
         **found._asdict(),
         "n": len(shape),
         "controls": {"ratio_for_random_directions": float(_peakedness(m, "random").mean())},
-        "detail": {"bounds_nats": bounds},
+        "detail": {"bounds_nats": bounds, "silent_on_the_prefix": len(m.saes) - len(shape)},
     }
 
 
@@ -163,9 +175,11 @@ def crossfit_row(m: Measured) -> Row:
         "over output score, fixed tier": ("g_fixed", "g_fixed_output"),
     }
     return {
-        **named({name: _interval(m, _ratio(*pair)) for name, pair in ratios.items()}),
+        **named({name: _interval(m, ratio_of(*pair)) for name, pair in ratios.items()}),
         "n": len(m.saes),
-        "controls": {"cross_fitted_ratio_of_random_ranking": _ratio("g_cross_random", "g")(m.saes)},
+        "controls": {
+            "cross_fitted_ratio_of_random_ranking": ratio_of("g_cross_random", "g")(m.saes)
+        },
     }
 
 
@@ -187,7 +201,7 @@ def rank_correlations(m: Measured) -> pd.DataFrame:
             "interpretability, published labels": part["accuracy_published"],
             "interpretability, true labels": part["balanced_true"].fillna(0.5),
             "AUROC, true labels": part["auroc_true"].fillna(0.5),
-            "concept F1": part["concept_f1"],
+            **({"concept F1": part["concept_f1"]} if "concept_f1" in part else {}),
         }
         rows[sae] = {name: rho(list(values), score) for name, values in measures.items()}
     return pd.DataFrame.from_dict(rows, orient="index")
@@ -248,9 +262,9 @@ def variants_row(m: Measured, table: pd.DataFrame) -> Row:
     One fixed tier (the top tenth), because a best-of rule exceeds one under any ranking.
     """
     names = [str(name) for name in table if name not in ("random", "g")]
-    cells = {name: _resampled(table, _ratio(name, "g"), m.config) for name in names}
+    cells = {name: _resampled(table, ratio_of(name, "g"), m.config) for name in names}
     return {
         **named(cells),
         "n": len(table),
-        "controls": {"ratio_of_random_ranking": _ratio("random", "g")(table)},
+        "controls": {"ratio_of_random_ranking": ratio_of("random", "g")(table)},
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from saebook.features import Prefix, read_prefix
-from saebook.interpretability import LabelledCorpus, read_corpus
+from saebook.interpretability import LabelledCorpus, TokenCorpus, read_corpus
 from saebook.judges import (
     ConceptAnnotator,
     FluencyJudge,
@@ -59,11 +60,52 @@ class Opening:
     """Concept id of the domain it names."""
 
 
+class Steered(Protocol):
+    """What steering and scoring latents needs to know of a model."""
+
+    @property
+    def subject(self) -> Subject:
+        """The model."""
+        ...
+
+    @property
+    def layer(self) -> int:
+        """Block whose output is encoded and steered."""
+        ...
+
+    @property
+    def corpus(self) -> TokenCorpus:
+        """Text on which latents are explained and detected."""
+        ...
+
+    @property
+    def openings(self) -> Sequence[Opening]:
+        """What the model continues."""
+        ...
+
+    @property
+    def unsteered(self) -> list[Rows]:
+        """Unsteered continuations of each opening, on which cuts are set."""
+        ...
+
+    @property
+    def prefixes(self) -> dict[str, Prefix]:
+        """Neutral prefixes: "own", and those of `OTHER_PREFIXES`."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Texts generated, or changes of a prefix read, at a time."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """One model with everything that does not depend on an SAE."""
+    """One house model with everything that does not depend on an SAE."""
 
     subject: Subject
+    layer: int
+    """Block whose output is encoded and steered."""
     world: World
     corpus: LabelledCorpus
     text_rows: Rows
@@ -81,6 +123,7 @@ class Setting:
     fluency: FluencyJudge
     prefixes: dict[str, Prefix]
     """The chapter's own neutral prefix ("own") and the others that K7 compares."""
+    batch_size: int = BATCH
 
     @property
     def content(self) -> Tensor:
@@ -146,6 +189,7 @@ def read_setting(subject: Subject, world: World, config: Parameters) -> Setting:
     likelihood = GeneratorLikelihood.fit(rows, vocabulary)
     return Setting(
         subject,
+        config.layer,
         world,
         corpus,
         rows,

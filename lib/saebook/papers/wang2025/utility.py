@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from torch import Tensor
 from saebook.judges import LexiconJudge, harmonic_mean
 from saebook.papers.wang2025.latents import Explained
 from saebook.papers.wang2025.parameters import Parameters
-from saebook.papers.wang2025.setting import BATCH, Setting
+from saebook.papers.wang2025.setting import Setting, Steered
 from saebook.steering import SteeringVector, generate_ids
 from saebook.steering.vectors import Operation
 
@@ -22,7 +23,7 @@ GRADES = ("concept", "instruction", "fluency")
 
 
 def steered_texts(
-    setting: Setting,
+    setting: Steered,
     directions: Tensor,
     scales: Tensor,
     keys: Sequence[int],
@@ -38,7 +39,7 @@ def steered_texts(
         directions: Unit vectors [n, d_model].
         scales: What a factor of 1 means for each of them [n].
         keys: Key of each direction's noise, so that texts do not depend on what else is steered.
-        config: Layer, factors, length and seed.
+        config: Factors, length and seed.
         operation: How the vector acts.
 
     Returns:
@@ -52,7 +53,7 @@ def steered_texts(
         for p in range(n_prompts)
     ]
     steering = [
-        SteeringVector(directions[i], config.layer, factors[f] * float(scales[i]), operation)
+        SteeringVector(directions[i], setting.layer, factors[f] * float(scales[i]), operation)
         for i, f, _ in grid
     ]
     noise = [(keys[i] * len(factors) + f) * n_prompts + p for i, f, p in grid]
@@ -62,7 +63,7 @@ def steered_texts(
         config.n_new_tokens,
         steering,
         seed=config.seed,
-        batch_size=BATCH,
+        batch_size=setting.batch_size,
         row_ids=noise,
     )
     frame = pd.DataFrame(
@@ -86,13 +87,49 @@ def graded_frame(
     return frame.assign(**added)
 
 
+class Grader(Protocol):
+    """Grades texts steered along latents: columns `GRADES` and others, int8, a row a text."""
+
+    def __call__(
+        self, explained: Explained, at: Tensor, frame: pd.DataFrame, rows: list[list[int]]
+    ) -> dict[str, NDArray[np.int8]]:
+        """Grade texts.
+
+        Args:
+            explained: The chosen latents.
+            at: Place among them of each latent steered [n].
+            frame: Columns row, factor and prompt of `steered_texts`.
+            rows: Token ids of the texts.
+        """
+        ...
+
+
+def world_grader(setting: Setting) -> Grader:
+    """Grades by the world's inventory; "lexicon" is the concept grade by the explanation."""
+
+    def graded(
+        explained: Explained, at: Tensor, frame: pd.DataFrame, rows: list[list[int]]
+    ) -> dict[str, NDArray[np.int8]]:
+        if explained.content is None:
+            raise ValueError("these latents have no concepts; explain them by the world")
+        names = [setting.corpus.concepts[i] for i in explained.content.concept[at].tolist()]
+        table = graded_frame(setting, frame, rows, names)
+        lexicon = lexicon_grades(setting, explained, at, rows)
+        return {name: table[name].to_numpy() for name in GRADES} | {
+            "lexicon": lexicon.astype(np.int8)
+        }
+
+    return graded
+
+
 def latent_texts(
-    setting: Setting,
+    setting: Steered,
     explained: Explained,
     at: Tensor,
     decoder: Tensor,
     lens_tokens: Tensor,
     config: Parameters,
+    grader: Grader,
 ) -> pd.DataFrame:
     """Steer chosen latents of an SAE along given rows and grade the texts.
 
@@ -103,29 +140,28 @@ def latent_texts(
         decoder: Row to steer along for each of them [n, d_model].
         lens_tokens: Logit-lens tokens of each latent's own row [n, 20].
         config: Sizes and seed.
+        grader: Grades the texts.
 
     Returns:
-        Columns row (0 to n - 1), latent, factor, prompt, concept, instruction, fluency (grades by
-        the inventory), lexicon (concept grade by the explanation) and success (generated tokens,
-        of the first 20, that the logit lens lists: Gen-Success@20).
+        Columns row (0 to n - 1), latent, factor, prompt, what the grader gives, and success
+        (generated tokens, of the first 20, that the logit lens lists: Gen-Success@20).
     """
     ids, scales = explained.ids[at], explained.windows.max_acts[at]
     directions = torch.nn.functional.normalize(decoder, dim=1)
     frame, rows = steered_texts(setting, directions, scales, ids.tolist(), config)
-    names = [setting.corpus.concepts[i] for i in explained.content.concept[at].tolist()]
-    graded = graded_frame(setting, frame, rows, names)
+    grades = grader(explained, at, frame, rows)
     lists = [frozenset(part) for part in lens_tokens.tolist()]
     pairs = zip(frame["row"].astype(int).tolist(), rows, strict=True)
     success = [sum(t in lists[i] for t in row[:SUCCESS_TOKENS]) for i, row in pairs]
-    return graded.assign(
+    return frame.assign(
+        **grades,
         latent=ids.numpy().astype(np.int16)[frame["row"].to_numpy()],
-        lexicon=_lexicon_grades(setting, explained, at, rows).astype(np.int8),
         success=np.array(success, dtype=np.int16),
     )
 
 
-def _lexicon_grades(
-    setting: Setting, explained: Explained, at: Tensor, rows: list[list[int]]
+def lexicon_grades(
+    setting: Steered, explained: Explained, at: Tensor, rows: list[list[int]]
 ) -> NDArray[np.float64]:
     """Concept grades by the explanations; texts stand steered row by steered row."""
     windows, each = explained.windows, len(rows) // len(at)
