@@ -100,3 +100,10 @@ def test_a_rate_that_diverges_stops_with_step_and_loss_and_keeps_what_was_there(
         fine_tune(model, ITEMS, wild)
     assert stopped.value.step == len(stopped.value.last.losses) >= 1
     assert _same(before, model.state_dict())
+
+
+def test_checkpointing_saves_memory_and_changes_no_number(subject: Subject) -> None:
+    plain = fine_tune(subject.model, ITEMS, SHORT, Shuffle(0))
+    spared = fine_tune(subject.model, ITEMS, SHORT, Shuffle(0), checkpointing=True)
+    assert spared.losses == pytest.approx(plain.losses, rel=1e-5)
+    assert not spared.model.is_activation_checkpointing

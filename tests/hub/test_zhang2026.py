@@ -18,7 +18,6 @@ from saebook.papers.zhang2026.records import Arrays, tables
 from saebook.testbed.lexicon import DOMAINS
 
 SHOWN = [Solved("which count is less than 5 ?", "reason : it is 3 . answer : 3")] * 2
-NAMES = "qwen2.5-0.5b-instruct llama-3-8b-it-l25 limo mmlu-pro"
 FAMILY, SPARSE, DENSE = (
     "model",
     "gemma-scope-9b-it-l31-131k-l0-13",
@@ -80,7 +79,9 @@ def test_demonstrations_are_never_the_query_and_texts_may_run_out(hub, subject):
 
 
 def test_a_model_without_an_sae_and_a_missing_data_set_are_named(hub):
-    config = Parameters(hub_names="qwen2.5-0.5b-instruct limo mmlu-pro", hub_items=6)
+    config = Parameters.checked(
+        {"hub_names": "qwen2.5-0.5b-instruct limo mmlu-pro", "hub_items": 6}
+    )
     with pytest.raises(HubError, match=r"qwen2\.5-0\.5b-instruct is named in hub_names without an"):
         list(published.measured(config))
     with pytest.raises(HubError, match="hub_names lacks limo"):
@@ -113,7 +114,7 @@ def _evidence(seed: int) -> Evidence:
         shifts = {f"shift/{la}/{n}": held[f"change/skill/math/{la}/{n}/aligned"] for la, n in keys}
         cells.append((Cell("skill", FAMILY, "math", at), _bits(size + at / 100) | shifts))
     made = tables(cells, [(FAMILY, held)], dtype=np.float32)
-    return Evidence(made, Parameters(n_resamples=60), FAMILY, (31, SPARSE), N)
+    return Evidence(made, Parameters.checked({"n_resamples": 60}), FAMILY, (31, SPARSE), N)
 
 
 def _bits(lost: np.ndarray) -> Arrays:
@@ -123,8 +124,10 @@ def _bits(lost: np.ndarray) -> Arrays:
 def test_rows_are_those_that_wait_for_the_hub_and_fit_the_ledger():
     rows = published_rows.published_rows([_evidence(0), _evidence(1)])
     ledger = load_ledger("zhang2026")
-    assert set(rows) == {claim.id for claim in ledger.claims if claim.paper.pending == "hub"}
-    results = Results.start("zhang2026", "paper", 0, Parameters(tier="paper"))
+    assert set(rows) == {
+        claim.id for claim in ledger.claims if getattr(claim.paper, "pending", "") == "hub"
+    }
+    results = Results.start("zhang2026", "paper", 0, Parameters.checked({"tier": "paper"}))
     for claim, row in rows.items():
         results.record(claim, "paper", **row)
     assert str(results.verdict("C4", "paper").verdict) == "reproduced"

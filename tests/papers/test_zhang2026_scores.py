@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from saebook.papers.zhang2026 import sts
+from saebook.papers.zhang2026 import features, sts
 from saebook.papers.zhang2026.features import Raw, Stream, changes, profile
 
 N_LATENTS, N_TOKENS, PLANTED = 200, 1500, 10
@@ -110,3 +110,19 @@ def test_extremes_flatter_a_middling_correlation() -> None:
         ends = np.r_[found[:4], found[-4:]]
         gain.append(sts.rows_r(x[ends][None], y[ends][None])[0] - sts.rows_r(x[None], y[None])[0])
     assert np.mean(gain) > 0.04
+
+
+def test_a_wide_dictionary_is_encoded_in_pieces_with_the_same_result(monkeypatch) -> None:
+    bare, shown, _ = _streams()
+    whole = changes(bare, shown, 0, Raw) | profile(bare, shown, 0, Raw)
+    monkeypatch.setattr(features, "CHUNK", 400)
+    pieces = changes(bare, shown, 0, Raw) | profile(bare, shown, 0, Raw)
+    for name, value in whole.items():
+        assert torch.allclose(pieces[name], value, rtol=1e-4), name
+
+
+def test_a_stream_keeps_the_rows_that_are_asked_for() -> None:
+    bare, _, _ = _streams()
+    kept = bare.kept(bare.last)
+    assert len(kept.acts[0]) == int(bare.last.sum()) == len(kept.own)
+    assert torch.equal(features.joined([kept, kept]).acts[0][: len(kept.own)], kept.acts[0])

@@ -127,7 +127,8 @@ class PublishedModel:
     def _exams(self, model: Any) -> Arrays:
         """Bits of every domain's exam by bits/<domain>, and drawn/answers: share without one."""
         taker = replace(self.subject, model=model)
-        held, drawn = {}, []
+        held: Arrays = {}
+        drawn: list[float] = []
         for domain in DOMAINS:
             marked = mmlu_pro.take_exam(
                 taker,
@@ -209,7 +210,8 @@ class PublishedModel:
             self.config.hub_context,
         )
         bare, full = (self._read([p[i] for p in pairs], self.subject) for i in (0, 1))
-        held = {"length/skill": np.float32(np.mean([len(alone.template) for alone, _ in pairs]))}
+        lengths = np.array([len(alone.template) for alone, _ in pairs], dtype=np.float32)
+        held: Arrays = {"length/skill": np.array(lengths.mean())}
         for (layer, name), sae in with_raw(self.saes).items():
             for quantity, value in profile(bare, full, layer, sae).items():
                 held[f"profile/skill/{layer}/{name}/{quantity}"] = value.numpy()

@@ -180,8 +180,8 @@ def signed(evidence: Evidence) -> Parts:
 def pairing(evidence: Evidence) -> Parts:
     """C17: share of the predicted latents that aligned and unaligned comparison share."""
     n = evidence.n_latents or sts.OVERLAP_TOP
-    both = [evidence.change("skill", SOURCE, which) for which in ("aligned", "unaligned")]
-    return {WHOLE: _part(proportion_interval(round(n * sts.overlap(*both, n)), n))}
+    aligned, other = (evidence.change("skill", SOURCE, w) for w in ("aligned", "unaligned"))
+    return {WHOLE: _part(proportion_interval(round(n * sts.overlap(aligned, other, n)), n))}
 
 
 MEASURES: Mapping[str, Measure] = {
