@@ -39,6 +39,7 @@ N_CHARACTERS = 8_000
 TOKENS_PER_DOCUMENT = 100
 """Fewer than documents of the Pile have on average, cut at `CONTEXT`."""
 BATCH = 16
+"""Texts a forward pass, where memory allows."""
 
 
 class OnHost:
