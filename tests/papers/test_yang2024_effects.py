@@ -241,6 +241,7 @@ def test_leaving_out_every_model_loses_all_of_the_gain():
     every = np.arange(2)
     assert effects.change_without(grid, grid, every) == 0
     assert effects.change_without(grid, None, every) == -1
+    assert effects.change_without(np.zeros_like(grid), None, every) == 0
     assert effects.change_without(grid, grid[:, 1:], every) == -1
     assert effects.change_without(grid, grid[:, :1], every) == pytest.approx(6 / 3 - 1)
 

@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 SETS = ("LEK", "MedMCQA", "MedQA")
 N_ORDERS = 6
 LEVEL = 0.95
+SMALLEST = 0.05
+"""Effect, in points, that stands for a smaller one where something is divided by it."""
 
 
 class Table:
@@ -101,14 +103,16 @@ def average_best_gain(grid: Floats) -> float:
 def change_without(whole: Floats, kept: Floats | None, seeds: NDArray[np.intp]) -> float:
     """Return by which share the average best gain changes when some models are left out.
 
+    Where there is next to no gain, 0.05 points stand for it, so that the share exists.
+
     Args:
         whole: Grid of all models.
-        kept: Grid of those that stay; none stays if None, and nothing of the gain does: -1.
+        kept: Grid of those that stay; if None, none stays and nothing of the gain does.
         seeds: Runs to take, as indices.
     """
     gain = average_best_gain(whole[..., seeds])
     rest = 0.0 if kept is None else average_best_gain(kept[..., seeds])
-    return (rest - gain) / gain
+    return (rest - gain) / max(gain, SMALLEST)
 
 
 def null_gains(shuffles: Floats, n_resamples: int, seed: int) -> Floats:

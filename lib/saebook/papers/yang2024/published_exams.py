@@ -165,7 +165,7 @@ def _shortened(ids: Sequence[int], room: int) -> tuple[int, ...]:
     return tuple(ids) if len(ids) <= room else (ids[0], *ids[-(room - 1) :])
 
 
-def option_counts(tests: Mapping[str, Sequence[Question]]) -> dict[str, tuple[float, int]]:
+def option_counts(tests: Mapping[str, Sequence[Written]]) -> dict[str, tuple[float, int]]:
     """Return the mean chance of guessing rightly, and the number of questions, by test set."""
     return {
         name: (sum(1 / len(q.options) for q in asked) / len(asked), len(asked))

@@ -136,7 +136,7 @@ def rate_ratio(held: Evidence, world: str) -> Row:
     effect = {decay: _effect(held, world, decay) for decay in ("linear", "constant")}
 
     def ratio(index: Any) -> float:
-        return effect["constant"](index) / max(effect["linear"](index), 0.05)
+        return effect["constant"](index) / max(effect["linear"](index), effects.SMALLEST)
 
     every = np.arange(held.n_seeds)
     detail = {decay: of(every) for decay, of in effect.items()}
