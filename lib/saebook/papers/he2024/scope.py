@@ -43,10 +43,11 @@ class Scope:
         return "/".join(self.source.subject_digest(self.subjects[k].name)[:8] for k in plain)
 
     @cached_property
-    def sink_ratio(self) -> float:
-        """Norm at position 0 of the planted instruct model in ordinary norms."""
-        return sink_ratio(self.subjects["instruct sink"], self.texts("dialogues")[:16],
-                          self.config.layer)  # fmt: skip
+    def sink_ratios(self) -> dict[str, float]:
+        """Norm at position 0 in ordinary norms: the instruct model as trained, and planted."""
+        texts, kinds = self.texts("dialogues")[:16], ("instruct", "instruct sink")
+        found = [sink_ratio(self.subjects[kind], texts, self.config.layer) for kind in kinds]
+        return dict(zip(("as trained", "planted"), found, strict=True))
 
     def texts(self, kind: str, seed: int = 0, n: int | None = None) -> list[Any]:
         """Held-out annotated texts: dialogues, or encyclopaedia documents and problems.
