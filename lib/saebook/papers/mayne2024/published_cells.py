@@ -84,12 +84,12 @@ def ordinary_contrasts(arm: Arm, seed: int) -> dict[str, Contrast]:
 def generality_row(cells: pd.DataFrame, config: Parameters) -> Row:
     """R15: share of judged cells in which all four hold; ordinary activations are the control."""
     vectors, ordinary = cells[~cells["ordinary"]], cells[cells["ordinary"]]
-    by_sae = vectors.groupby(["sae", "subject"], sort=False)["all hold"].mean()
+    told = vectors["sae"] + " on " + vectors["subject"]
     return {
         **share_of_cells(vectors, PLACE, config)._asdict(),
         "n": len(vectors),
         "controls": {
             "share_of_cells_with_an_ordinary_activation": float(ordinary["all hold"].mean())
         },
-        "detail": {f"{sae} on {model}": float(x) for (sae, model), x in by_sae.items()},
+        "detail": {"share_by_sae": vectors.groupby(told, sort=False)["all hold"].mean().to_dict()},
     }
