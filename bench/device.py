@@ -26,12 +26,13 @@ import torch
 from torch import Tensor
 
 from saebook.zoo import SAESpec
+from saebook.zoo.spec import Architecture
 from saebook.zoo.stacked import StackedTraining
 from saebook.zoo.train import Training
 
 ON_CARD = {"d_in": 2304, "d_sae": 16_384, "batch": 4096, "steps": 60, "saes": 8}
 ON_PROCESSOR = {"d_in": 96, "d_sae": 768, "batch": 256, "steps": 20, "saes": 3}
-ARCHITECTURES = ("topk", "standard")
+ARCHITECTURES: tuple[Architecture, ...] = ("topk", "standard")
 WARM_UP = 5
 """Steps before the clock starts."""
 
@@ -76,7 +77,7 @@ def products(x: Tensor, d_sae: int, dtype: torch.dtype) -> Callable[[], None]:
     return step
 
 
-def measured(architecture: str, sizes: dict[str, int], device: str) -> dict[str, Any]:
+def measured(architecture: Architecture, sizes: dict[str, int], device: str) -> dict[str, Any]:
     """All speeds of one architecture."""
     batch, steps = sizes["batch"], sizes["steps"]
     x = torch.randn(batch, sizes["d_in"], device=device)

@@ -80,7 +80,7 @@ def grid_against_singles(specs: list[SAESpec], singles: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as root:
 
         def run(wanted: list[SAESpec], name: str, stacked: bool = False) -> float:
-            options = {"use_shipped": False, "progress": False, "stacked": stacked}
+            options: dict[str, Any] = {"use_shipped": False, "progress": False, "stacked": stacked}
             return seconds(lambda: get_saes(wanted, source, cache_root=Path(root, name), **options))
 
         stacked = run(specs, "stacked", stacked=True)

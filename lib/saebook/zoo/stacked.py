@@ -7,7 +7,7 @@ results are those of single training but for the order in which numbers are adde
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -56,7 +56,7 @@ class StackedTraining:
         Raises:
             ValueError: The specs differ in more than sparsity and seed.
         """
-        if len({_shared(spec) for spec in specs}) != 1:
+        if len(dict.fromkeys(map(_shared, specs))) != 1:
             raise ValueError("a stack's SAEs differ in sparsity and seed alone")
         self._members = [Training(spec, d_in, device) for spec in specs]
         first = self._members[0]
@@ -80,7 +80,7 @@ class StackedTraining:
             if isinstance(self._members[0].sae, backend.L0Controlled):
                 active = codes.sign().sum((1, 2), dtype=torch.float32) / len(batch)
                 for member, l0 in zip(self._members, active.tolist(), strict=True):
-                    member.sae.steer(l0, self._step)
+                    cast(backend.L0Controlled, member.sae).steer(l0, self._step)
         self._step += 1
 
     def finished(self, sample: Tensor, scale: float) -> list[backend.TrainingSAE[Any]]:
