@@ -94,7 +94,7 @@ class Runs:
     """Of a cell, one a fold; also the size of what is trained together."""
     side: int = 12
     """Of a cell of K7, K10 and K12."""
-    chance: int = 8
+    chance: int = 4
     """Of a cell of K14."""
     amplified: int = 10
     """Of a cell of the amplified worlds."""

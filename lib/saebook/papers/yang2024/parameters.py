@@ -27,7 +27,7 @@ class Parameters(ChapterParameters):
     """Runs of a cell: one a fold. The paper has five."""
     n_side: int = Field(12, ge=2)
     """Runs of a cell of K7, K10 and K12."""
-    n_chance: int = Field(8, ge=2)
+    n_chance: int = Field(4, ge=2)
     """Runs of a cell of K14."""
     n_amplified: int = Field(10, ge=2)
     """Runs of a cell of the amplified worlds."""
