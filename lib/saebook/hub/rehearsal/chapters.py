@@ -59,7 +59,7 @@ CUT: Mapping[str, Mapping[str, int | float | str]] = {
         "hub_shift_tokens": 60,
         "hub_score_tokens": 16,
         "hub_latents": 8,
-        "hub_exam_items": 2,
+        "hub_exam_items": 1,
         "hub_new_tokens": 2,
     },
     "yang2024": {
