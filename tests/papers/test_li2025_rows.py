@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from saebook.claims import Results
-from saebook.papers.li2025 import arms, effects, gates, rows
+from saebook.papers.li2025 import arms, effects, rows
 from saebook.papers.li2025.cells import READINGS, row_of
 from saebook.papers.li2025.gates import matched_sparsity
 from saebook.papers.li2025.parameters import Parameters
@@ -121,10 +121,3 @@ def test_a_sweep_is_read_at_one_l0_and_never_beyond_what_it_reached(cells, confi
     row = rows.packing_row(cells, config)
     gap = row["detail"]["sweep, gaps at an L0 of 13"]["mse"]["standard"]
     assert gap == pytest.approx(1.0, abs=0.05)
-
-
-def test_validity_is_asked_of_every_sae_of_a_kind():
-    kinds = [gates.DEFAULT, gates.DEFAULT, gates.OF_GRID, gates.LONGER]
-    table = pd.DataFrame({"kind": kinds, "valid": [True, True, True, False]})
-    assert gates.holds(table, gates.DEFAULT) and gates.holds(table, gates.OF_GRID)
-    assert not gates.holds(table.assign(valid=[True, False, True, True]), gates.DEFAULT)

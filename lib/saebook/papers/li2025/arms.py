@@ -142,15 +142,6 @@ def sweep_cells(config: Parameters) -> list[Cell]:
     ]
 
 
-def longer_cells(config: Parameters) -> list[Cell]:
-    """FAST's ReLU SAEs of every family trained as the default cell's, and twice as wide."""
-    return [
-        Cell(family, config.layer, d_sae, "standard", FIXED, "FAST", 0, with_sink=False)
-        for family in config.families.split(",")
-        for d_sae in (config.d_sae, 2 * config.d_sae)
-    ]
-
-
 def more_arms(config: Parameters) -> list[Cell]:
     """Arms the paper lacks, one ReLU SAE each, trained as the grid's of the default family."""
     extra = [arm for arm in ARMS if arm not in PAPER_ARMS]

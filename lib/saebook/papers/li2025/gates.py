@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
 
-from saebook.papers.li2025.arms import GRID, MATCHED, Cell, default_cell, longer_cells
+from saebook.papers.li2025.arms import GRID, MATCHED, Cell, default_cell
 from saebook.papers.li2025.bench import Bench
 from saebook.papers.li2025.clarity import RANDOM
 from saebook.zoo.validity import SAE_VALID, ValidityBench, with_validity
@@ -21,59 +22,46 @@ SINK, ROOM = 5.0, 1.1
 """Least norm at position 0 in ordinary norms, and largest ratio between matched L0s."""
 
 
-DEFAULT, OF_GRID, LONGER = "default cell", "grid", "trained longer"
-"""What an SAE of the table stands for; those of the last kind answer no gate."""
-COUNTS = ("n_carried_concepts", "n_concepts")
-"""Concepts that a direction of the layer detects, over which the F1 is a median, and all."""
-
-
 def validity_table(bench: Bench) -> pd.DataFrame:
-    """The figures of `sae_valid` for FAST SAEs on models without a sink.
+    """The figures of `sae_valid` for FAST SAEs: the default cell's, and the grid's by family.
 
     Returns:
-        A row an SAE: SAE, kind (`DEFAULT`, `OF_GRID` or `LONGER`), family, d_sae, n_tokens (passes
-        counted), the figures, `COUNTS`, and valid.
+        A row an SAE: SAE, grid (whether it is the grid's), the figures, and valid.
     """
+    rows = []
+    for (family, with_sink), group in groupby(_checked(bench), lambda c: (c.family, c.with_sink)):
+        rows += _figures(bench, family, with_sink, list(group))
+    frame = pd.DataFrame(rows)
+    return with_validity(frame)
+
+
+def _checked(bench: Bench) -> list[Cell]:
+    """The default cell's FAST SAEs without a sink, then a ReLU one of the grid by family."""
     config = bench.config
     default = [
         default_cell(config, "standard", "FAST"),
         default_cell(config, "jumprelu", "FAST"),
         default_cell(config, "topk", "FAST")._replace(recipe=MATCHED),
     ]
-    of_grid = [
+    grid = [
         Cell(family, config.layer, config.grid_d_sae, "standard", GRID, "FAST", 0)
         for family in config.families.split(",")
     ]
-    kinds = {DEFAULT: default, OF_GRID: of_grid, LONGER: longer_cells(config)}
-    checked = [(kind, c._replace(with_sink=False)) for kind, cells in kinds.items() for c in cells]
-    rows = []
-    for family in dict.fromkeys(cell.family for _, cell in checked):
-        own = [(kind, cell) for kind, cell in checked if cell.family == family]
-        rows += _figures(bench, family, own)
-    order = list(kinds)
-    frame = pd.DataFrame(rows).sort_values("kind", key=lambda k: k.map(order.index), kind="stable")
-    return with_validity(frame.reset_index(drop=True))
+    return [cell._replace(with_sink=False) for cell in default] + grid
 
 
-def _figures(bench: Bench, family: str, checked: list[tuple[str, Cell]]) -> list[dict[str, Any]]:
+def _figures(bench: Bench, family: str, with_sink: bool, cells: list[Cell]) -> list[dict[str, Any]]:
     """The figures of SAEs of one model, on the same dialogues."""
     n = round(N_CHECK * min(1.0, bench.config.n_dialogues / FULL_CHECK))
     texts = bench.world.sample("chats", n, CHECK_SEED + bench.config.seed, family=family)
-    found, rows = bench.saes([cell for _, cell in checked]), []
-    spec = bench.spec(checked[0][1])
-    shared = ValidityBench(spec, bench.instruct(family, with_sink=False), texts)
-    for kind, cell in checked:
-        report, spec = shared.report(found[cell].sae), bench.spec(cell)
-        named = {"kind": kind, "family": family, "architecture": cell.architecture}
-        sizes = {"d_sae": cell.d_sae, "n_tokens": spec.n_tokens * spec.epochs}
-        figures = {figure: float(report[figure]) for figure in (*SAE_VALID, *COUNTS)}
-        rows.append({**named, **sizes, **figures})
+    found, rows = bench.saes(cells), []
+    shared = ValidityBench(found[cells[0]].spec, bench.instruct(family, with_sink), texts)
+    for cell in cells:
+        report, grid = shared.report(found[cell].sae), cell.recipe == GRID
+        name = f"{'grid' if grid else 'default cell'}: {family}, {cell.architecture}"
+        figures = {figure: float(report[figure]) for figure in SAE_VALID}
+        rows.append({"SAE": name, "grid": grid, **figures})
     return rows
-
-
-def holds(validity: pd.DataFrame, kind: str) -> bool:
-    """Whether every SAE of a kind is valid."""
-    return bool(validity.loc[validity["kind"] == kind, "valid"].all())
 
 
 def sink_present(ratios: Sequence[float]) -> bool:
