@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from types import SimpleNamespace
 
@@ -144,3 +145,11 @@ def test_unknown_readings_and_weak_amplifications_are_refused():
         features.resid_changes(_latents(), "V5", 10)
     with pytest.raises(ValueError, match="alpha is 0"):
         features.resid_changes(_latents(), "V1", 0)
+
+
+def test_the_lens_of_a_model_in_half_precision_takes_directions_in_full(subject):
+    half = copy.copy(subject)
+    object.__setattr__(half, "model", copy.deepcopy(subject.model).bfloat16())
+    rows = torch.randn(3, subject.d_model, generator=torch.Generator().manual_seed(0))
+    found, whole = features.logit_lens(half, rows), features.logit_lens(subject, rows)
+    assert found.dtype == torch.float32 and torch.allclose(found, whole, atol=0.1)

@@ -36,7 +36,8 @@ def logit_lens(subject: Subject, directions: Tensor) -> Tensor:
         )
     norm: Any = subject.model.get_submodule(FINAL_NORMS[subject.family])
     unembed: Any = subject.model.get_output_embeddings()
-    return unembed(norm(directions.to(subject.device))).float().cpu()
+    held = directions.to(subject.device, unembed.weight.dtype)
+    return unembed(norm(held)).float().cpu()
 
 
 def top_tokens(subject: Subject, directions: Tensor, k: int = 20) -> Tensor:
