@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -100,22 +101,23 @@ def ranked_bars(ax: Axes, frame: pd.DataFrame, beside: pd.DataFrame | None = Non
     return ax
 
 
-def paired_dots(ax: Axes, frame: pd.DataFrame, unit: str = "") -> Axes:
+def paired_dots(ax: Axes, frame: pd.DataFrame, unit: str = "", line: str = "seed") -> Axes:
     """Draw one dot a seed under each condition, dots of a seed joined.
 
     Args:
         ax: Axes to draw on.
         frame: Columns condition, seed, value.
         unit: Label of the y axis.
+        line: What a line is, for the legend.
     """
     needs(frame, ("condition", "seed", "value"), "paired_dots")
     conditions = list(dict.fromkeys(frame["condition"]))
-    for marker, (seed, own) in zip(_MARKERS, frame.groupby("seed", sort=True), strict=False):
+    for marker, (seed, own) in zip(cycle(_MARKERS), frame.groupby("seed", sort=True), strict=False):
         rows = own.set_index("condition").reindex(conditions)["value"]
-        ax.plot(range(len(conditions)), rows, marker=marker, linewidth=0.9, label=f"seed {seed}")
+        ax.plot(range(len(conditions)), rows, marker=marker, linewidth=0.9, label=f"{line} {seed}")
     ax.set_xticks(range(len(conditions)), conditions)
     ax.set(ylabel=unit)
-    ax.legend(fontsize=6)
+    ax.legend(fontsize=6, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
 
