@@ -311,7 +311,7 @@ def test_what_has_no_record_is_named_and_not_made_up(made):
     assert sources.missing(made, config).sum() == 0
     without = made[~((made["model"] == "small") & (made["order"] == "Blocked"))]
     assert sources.evidence(without, config).models == ("large",)
-    assert sources.missing(without, config).sum() == 4
+    assert sources.missing(without, config).sum() == 3
     one = rows.Evidence(Table(without), PLAN, ("large",), 100, 0)
     with pytest.raises(records.MissingRecords, match="at least two"):
         rows.interaction_row(one)
