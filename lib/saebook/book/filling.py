@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import cast
 
 from saebook.book.answers import Answer, PaperAnswers
 from saebook.book.claims_pages import interval, label_of, numbers
 from saebook.book.errors import BookError
 from saebook.book.markdown import badge, number
+from saebook.claims.schema import Block
 
 _ASKED = re.compile(
     r"\[\[(?P<slug>[a-z]+\d{4}):(?P<claim>[A-Z]+\d+) (?P<block>audit|testbed|paper) "
@@ -41,9 +43,8 @@ def filled(text: str, papers: Mapping[str, PaperAnswers], page: str) -> str:
 
     def one(found: re.Match[str]) -> str:
         try:
-            answer = papers[found["slug"]].answer(
-                papers[found["slug"]].ledger[found["claim"]], found["block"]
-            )
+            paper, block = papers[found["slug"]], cast(Block, found["block"])
+            answer = paper.answer(paper.ledger[found["claim"]], block)
             return _FILL[found["what"]](answer, found["name"] or "")
         except KeyError as error:
             raise BookError(f"{page} asks for {found[0]}: there is no {error}") from None

@@ -53,13 +53,14 @@ def any_entry(name: str) -> SubjectEntry | SAEEntry | DataEntry:
     Raises:
         HubError: The catalogue has nothing of that name.
     """
-    for part in (subjects(), saes(), data_sets()):
+    parts: tuple[Mapping[str, Any], ...] = (subjects(), saes(), data_sets())
+    for part in parts:
         for one in matching_names(name, part):
             return part[one]
     raise HubError(f"the catalogue has no {name!r}; `python -m saebook.hub list` shows all")
 
 
-def matching_names(name: str, part: Mapping[str, E]) -> list[str]:
+def matching_names(name: str, part: Mapping[str, Any]) -> list[str]:
     """Names of a part of the catalogue that are `name`, or that it matches where it holds `*`.
 
     `llama-scope-l*r-8x` stands for the SAEs of all layers, in the catalogue's order.

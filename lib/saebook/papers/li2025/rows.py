@@ -77,8 +77,8 @@ def decomposition_row(cells: pd.DataFrame, config: Parameters) -> Row:
     own = arms_of_one_seed(cells, config).set_index("arm")["mse"]
     again = (own["BT(F)"] - own["BT(F) again"]) / (own["BT(P)"] - own["FAST"])
     control = {"gain_between_two_samples_of_the_same_text": float(again)}
-    sizes = {"seed": config.seed, "n_resamples": config.n_resamples}
-    return {**decomposition(cells, **sizes), "controls": control}
+    share = decomposition(cells, seed=config.seed, n_resamples=config.n_resamples)
+    return {**share, "controls": control}
 
 
 def arms_of_one_seed(cells: pd.DataFrame, config: Parameters) -> pd.DataFrame:

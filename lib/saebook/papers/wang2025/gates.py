@@ -12,6 +12,7 @@ from saebook.papers.wang2025.cells import (
     PERMUTED_ENCODER,
     RANDOM,
     SHUFFLED_ENCODER,
+    Tables,
 )
 from saebook.papers.wang2025.measures import Measured
 from saebook.papers.wang2025.method_rows import arm_means
@@ -29,6 +30,33 @@ def validity(saes: pd.DataFrame) -> pd.Series:
     """Share of SAEs within each bound, and within all of them (last)."""
     within = pd.DataFrame({n: saes[n].between(*SAE_BOUNDS[n][:2]) for n in SAE_VALID})
     return pd.concat([within.mean(), pd.Series({"all": within.all(axis=1).mean()})])
+
+
+def of_valid_families(tables: Tables) -> Tables:
+    """The tables of the families whose grids pass `sae_valid`; all of them where none does.
+
+    Args:
+        tables: Of all families: those of methods with a column model, the others with sae.
+    """
+    saes = tables["saes"]
+    passing = [
+        model
+        for model, grid in saes.groupby("model", sort=False)
+        if validity(grid)["all"] >= VALID_SHARE
+    ]
+    if not passing:
+        return tables
+    kept = saes[saes["model"].isin(passing)]
+    return {
+        "saes": kept,
+        **{
+            name: table[
+                table["model"].isin(passing) if "model" in table else table["sae"].isin(kept.index)
+            ]
+            for name, table in tables.items()
+            if name != "saes"
+        },
+    }
 
 
 def spread_over_error(saes: pd.DataFrame, name: str) -> float:

@@ -198,8 +198,10 @@ class Plan:
     def large_arms(self) -> list[Arm]:
         """Two shuffles and a curriculum of the larger exam (K9)."""
         orders = ((RANDOM, 0), (RANDOM, 1), ("Curriculum", 0))
-        fields = {"n_items": self.n_large}
-        return [self.arm(self.side_model, PREREQUISITE, o, draw=d, **fields) for o, d in orders]
+        return [
+            self.arm(self.side_model, PREREQUISITE, order, draw=draw, n_items=self.n_large)
+            for order, draw in orders
+        ]
 
     def side(self) -> list[Arm]:
         """The side questions: labels, clusters, repetition, constant rate, size."""
