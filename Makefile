@@ -51,7 +51,7 @@ full: $(STAMP) ## run the full tier of one notebook (hours): make full NB=mayne2
 paper: $(STAMP) ## one notebook on the published models: make paper NB=mayne2024 (TIER=colab)
 	@[ -n "$(NB)" ] || { echo "name one: make paper NB=<slug>"; exit 2; }
 	@$(BIN) python -m saebook.hub pin "$(NB)" --tier $(HUB_TIER)
-	@$(BIN) python -m saebook.run chapter --nb "$(NB)" --tier $(HUB_TIER)
+	@$(BIN) python -m saebook.run chapter --nb "$(NB)" --tier $(HUB_TIER) $(if $(P),-p $(P))
 
 rehearse: $(STAMP) ## the same on stand-ins, without a network: make rehearse NB=mayne2024
 	@[ -n "$(NB)" ] || { echo "name one: make rehearse NB=<slug>"; exit 2; }

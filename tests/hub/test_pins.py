@@ -34,6 +34,16 @@ def test_a_name_without_a_commit_gets_the_present_one_and_the_rest_stays(hub, pa
     assert path.read_text() == FILE.replace("mistral-7b limo@abc\n  pile", names)
 
 
+def test_folded_names_and_patterns_are_pinned_too(hub, path):
+    path.write_text("tier: paper\nhub_names: >-\n  gemma-2-2b\n  llama-scope-l*r-8x\nseed: 1\n")
+    pin(path)
+    held = yaml.safe_load(path.read_text())
+    scope = present_commit(any_entry("llama-scope-l15r-8x"))
+    first, second = held["hub_names"].split()
+    assert first == f"gemma-2-2b@{present_commit(any_entry('gemma-2-2b'))}"
+    assert (second, held["seed"]) == (f"llama-scope-l*r-8x@{scope}", 1)
+
+
 def test_a_pinned_file_is_left_as_it_is(hub, path):
     pin(path)
     before = path.read_text()
