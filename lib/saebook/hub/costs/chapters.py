@@ -69,8 +69,8 @@ def _mayne() -> Iterator[Work]:
     swept = gemma.n_layers * 7 * 50 * 120
     yield Work("steering at every layer, seven coefficients", Reading(gemma, swept, context=256))
     yield Work(
-        "five layers, two widths, L0 23 to 388 (R15)",
-        Reading(gemma, 10 * tokens, d_sae=65_536, n_saes=10),
+        "five layers, two widths, L0 23 to 388, base and instruct (R15)",
+        Reading(gemma, 2 * 5 * tokens, d_sae=65_536, n_saes=14),
     )
 
 
