@@ -14,7 +14,7 @@ from saebook.claims import load_ledger
 from saebook.hub import HubError
 from saebook.hub.entries import any_entry
 from saebook.hub.named import named_entries
-from saebook.hub.rehearsal.chapters import CUT, named_in, overrides
+from saebook.hub.rehearsal.chapters import CUT, CUT_AT_PAPER, named_in, overrides
 from saebook.hub.rehearsal.hub import publish_all, rehearsal
 from saebook.hub.rehearsal.store import Store
 from saebook.paths import CACHE_VARIABLE
@@ -41,7 +41,7 @@ def rehearsed(slug: str, tier: str, folder: Path, monkeypatch: pytest.MonkeyPatc
     """Results of a chapter run at a hub tier against stand-ins of what the tier's file names."""
     monkeypatch.setenv(CACHE_VARIABLE, str(folder / "cache"))
     project = Elsewhere(ROOT, place=ROOT / "build" / f"test-{os.getpid()}-{slug}-{tier}")
-    given = overrides(slug, folder / "clones")
+    given = overrides(slug, tier, folder / "clones")
     request = Request(project, project.chapter(slug), tier, given)
     store = Store(folder / "hub")
     publish_all(store, *named_in(TIERS / tier / f"{slug}.yaml").names)
@@ -81,7 +81,7 @@ def test_a_chapter_runs_at_the_colab_tier_on_stand_ins_and_is_only_rehearsed(
 
 
 def test_a_rehearsal_cuts_sizes_and_no_names():
-    for slug, cut in CUT.items():
+    for slug, cut in (*CUT.items(), *CUT_AT_PAPER.items()):
         assert not {"hub_names", "tier", "seed"} & set(cut), slug
 
 

@@ -118,7 +118,7 @@ def chapter_rehearsed(slug: str, tier: str, keep: bool) -> int:
     words = [sys.executable, "-m", "saebook.run", "chapter", "--nb", slug, "--tier", tier]
     words += ["--keep"] if keep else []
     with tempfile.TemporaryDirectory(prefix="saebook-clones-") as folder:
-        for name, value in overrides(slug, Path(folder)).items():
+        for name, value in overrides(slug, tier, Path(folder)).items():
             words += ["-p", name, str(value)]
         return rehearsed([name for kind in kinds for name in kind], words)
 

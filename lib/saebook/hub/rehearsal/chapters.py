@@ -15,7 +15,6 @@ from saebook.hub.rehearsal.clones import write_clone
 
 CUT: Mapping[str, Mapping[str, int | float | str]] = {
     "li2025": {
-        "hub_grid": "anchors",
         "hub_n_tokens": 1_024,
         "hub_block": 128,
         "hub_longest": 256,
@@ -29,7 +28,7 @@ CUT: Mapping[str, Mapping[str, int | float | str]] = {
     "wang2025": {
         "hub_architectures": "gated batchtopk",
         "hub_sparsities": "6 8",
-        "hub_d_sae": 64,
+        "hub_d_sae": 256,
         "hub_train_tokens": 640,
         "hub_context": 64,
         "hub_corpus_tokens": 1_900,
@@ -72,18 +71,22 @@ CUT: Mapping[str, Mapping[str, int | float | str]] = {
     },
 }
 """By chapter, the sizes that are cut beside those of the stand-ins; names are never changed."""
+CUT_AT_PAPER: Mapping[str, Mapping[str, str]] = {"li2025": {"hub_grid": "anchors"}}
+"""The same at the tier paper alone, where the tier colab names something smaller already."""
 CLONED: Mapping[str, Mapping[str, str]] = {"mayne2024": {"caa_folder": "caa"}}
 """By chapter, parameters that take the folder of a clone, and the data set cloned there."""
 
 
-def overrides(slug: str, folder: Path) -> dict[str, int | float | str]:
+def overrides(slug: str, tier: str, folder: Path) -> dict[str, int | float | str]:
     """Parameters that a chapter's rehearsal sets: cut sizes, and stand-ins of clones.
 
     Args:
         slug: The chapter.
+        tier: paper or colab.
         folder: Where the clones are written.
     """
     given = dict(CUT.get(slug, {}))
+    given |= CUT_AT_PAPER.get(slug, {}) if tier == "paper" else {}
     for parameter, name in CLONED.get(slug, {}).items():
         write_clone(data_set(name), folder / name)
         given[parameter] = str(folder / name)
