@@ -115,6 +115,12 @@ def saved(ledger, folder, scale=1.0):
     return run.save(folder)
 
 
+def test_of_a_folder_on_this_machine_only_its_name_is_kept(ledger, tmp_path):
+    given = {"folder": str(tmp_path / "pairs"), "prefix": "leo finds / the", "n": 3}
+    stored = Results.start("doe2020", "testbed", 0, given, ledger=ledger).parameters
+    assert stored == {"folder": "pairs", "prefix": "leo finds / the", "n": 3}
+
+
 def test_the_same_numbers_give_the_same_bytes_whatever_the_last_bits(ledger, tmp_path):
     first = saved(ledger, tmp_path / "a").read_bytes()
     second = saved(ledger, tmp_path / "b", scale=1 + 1e-12).read_bytes()

@@ -16,13 +16,19 @@ from saebook.paths import results_dir
 
 
 def stored_parameters(parameters: ChapterParameters | Mapping[str, Any]) -> dict[str, Any]:
-    """A chapter's parameters as JSON holds them.
+    """A chapter's parameters as JSON holds them; of a folder on this machine its name alone.
 
     Raises:
         ValueError: A value that JSON cannot hold.
     """
     values = parameters.model_dump(mode="json") if isinstance(parameters, BaseModel) else parameters
-    return plain(dict(values), "parameters")
+    return plain({name: _without_place(value) for name, value in values.items()}, "parameters")
+
+
+def _without_place(value: Any) -> Any:
+    """The last part of an absolute path; anything else as it is."""
+    is_place = isinstance(value, str) and Path(value).is_absolute()
+    return Path(value).name if is_place else value
 
 
 def save_run(content: Mapping[str, Any], started: float, folder: Path | None = None) -> Path:
