@@ -16,7 +16,7 @@ from saebook.hub.costs.steps import (
 )
 from saebook.hub.entries import subject_entry
 
-OVERHEAD = 1.7
+OVERHEAD = 1.3
 """Measured over counted time of the testbed's grid of thirty SAEs (book/results/bench.json)."""
 CAA_PAIRS = 4_823
 """Pairs that make the vectors of seven behaviours, letters A and B."""

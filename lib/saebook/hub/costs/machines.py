@@ -18,7 +18,7 @@ class Machine:
     """Bytes a second between memory and cores."""
     memory: float
     """Bytes."""
-    reached: float = 0.4
+    reached: float = 0.35
     """Share of the peak that large matrix products reach inside a program; an assumption."""
     step_seconds: float = 0.004
     """Least time of a training step, however small: launching its kernels; an assumption."""
