@@ -136,7 +136,16 @@ def test_a_scaled_vector_lights_the_twin_that_no_prompt_uses(made):
     share, n = spurious.spurious_share(arm, [own], 50, 0)
     assert share.low <= share.estimate <= share.high and n >= N_SIDE
     assert spurious.spurious_in_difference(arm, [own], {own.behaviour: 20}) <= 0.05
-    assert 0 < spurious.spurious_when_random(arm, 20, 0) <= 1
+    silent = spurious.quiet(arm, "made up")
+    hits = [
+        bool(silent[latent])
+        for vector in arm.alpha("made up") * arm.contrasts["made up"].random(20, 0)
+        for latent, code in enumerate(arm.encoded(vector).tolist())
+        if code > 0 and arm.at_zero[latent] == 0
+    ]
+    assert hits and spurious.spurious_when_random(arm, 20, 0) == pytest.approx(
+        sum(hits) / len(hits)
+    )
     pair = spurious.opposed_pairs(arm, [own], below=0.1).iloc[0]
     assert (pair["silenced"], pair["lit"]) == (made.down[0], made.twin)
     assert pair["encoder cosine"] == pytest.approx(-0.82, abs=1e-4)
