@@ -71,8 +71,12 @@ CUT: Mapping[str, Mapping[str, int | float | str]] = {
     },
 }
 """By chapter, the sizes that are cut beside those of the stand-ins; names are never changed."""
-CUT_AT_PAPER: Mapping[str, Mapping[str, str]] = {"li2025": {"hub_grid": "anchors"}}
-"""The same at the tier paper alone, where the tier colab names something smaller already."""
+CUT_AT_PAPER: Mapping[str, Mapping[str, int | str]] = {
+    "li2025": {"hub_grid": "anchors"},
+    "wang2025": {"hub_d_sae": 64},
+}
+"""The same at the tier paper alone: the tier colab has a grid of its own, and a model on whose
+stand-in an SAE has to be wider."""
 CLONED: Mapping[str, Mapping[str, str]] = {"mayne2024": {"caa_folder": "caa"}}
 """By chapter, parameters that take the folder of a clone, and the data set cloned there."""
 
