@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from helpers.elsewhere import Elsewhere
 from helpers.no_network import shut_off
 
 from saebook.paths import CACHE_VARIABLE
@@ -16,17 +16,6 @@ from saebook.run import Chapter, Project, Request, run_chapter
 
 ROOT = Path(__file__).parent.parent
 CHAPTERS = Project(ROOT).chapters()
-
-
-@dataclass(frozen=True)
-class Elsewhere(Project):
-    """The checkout, with everything that is made in another folder."""
-
-    place: Path = Path()
-
-    @property
-    def build(self) -> Path:
-        return self.place
 
 
 @pytest.mark.timeout(600)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from helpers.elsewhere import Elsewhere
 
 from saebook.claims import load_ledger
 from saebook.hub import HubError
@@ -18,23 +18,12 @@ from saebook.hub.rehearsal.chapters import CUT, CUT_AT_PAPER, named_in, override
 from saebook.hub.rehearsal.hub import publish_all, rehearsal
 from saebook.hub.rehearsal.store import Store
 from saebook.paths import CACHE_VARIABLE
-from saebook.run import Project, Request, run_chapter
+from saebook.run import Request, run_chapter
 
 ROOT = Path(__file__).parent.parent.parent
 TIERS = ROOT / "notebooks" / "tiers"
 PAPER = sorted(path.stem for path in (TIERS / "paper").glob("*.yaml"))
 COLAB = sorted(path.stem for path in (TIERS / "colab").glob("*.yaml"))
-
-
-@dataclass(frozen=True)
-class Elsewhere(Project):
-    """The checkout, with everything that is made in another folder."""
-
-    place: Path = Path()
-
-    @property
-    def build(self) -> Path:
-        return self.place
 
 
 def rehearsed(slug: str, tier: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict:

@@ -49,6 +49,13 @@ def test_the_share_of_the_peak_lies_within_what_the_trainers_reach_here(bench):
     assert min(shares) <= A100.reached <= max(shares)
 
 
+def test_the_page_says_the_assumptions_that_are_counted_with():
+    page = (checkout_root() or PACKAGE).joinpath("book", "cost.md").read_text(encoding="utf-8")
+    assert f"{100 * A100.reached:.0f} % of its data sheet" in page
+    assert f"at least {1000 * A100.step_seconds:.0f} milliseconds" in page
+    assert f"The factor by which it does, {OVERHEAD}, is" in page
+
+
 def test_the_counted_time_of_training_a_house_model_is_near_the_measured_one(bench):
     from saebook.testbed.house import CONTEXT, D_MODEL, N_LAYERS
     from saebook.zoo import SAESpec
