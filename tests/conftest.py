@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from tiny import FAMILIES, tiny_subject
@@ -12,6 +14,14 @@ from saebook.subjects import Subject
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _not_in_ci() -> Iterator[None]:
+    """What a test finds must not depend on where it runs; those about CI set the variable."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("CI", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
+from saebook.corpora import token_batches
 from saebook.interpretability import (
     InventoryExplainer,
     LexiconExplainer,
@@ -158,3 +159,14 @@ def test_a_corpus_of_annotated_texts_keeps_words_and_labels_together():
         assert held == texts[0].concepts[at - 1]
     with pytest.raises(ValueError, match="give more texts"):
         read_corpus(subject, texts, layer=3, n_tokens=100_000)
+    with pytest.raises(ValueError, match="fill no sequence of 128 tokens; give more texts"):
+        read_corpus(subject, texts[:1], layer=3, n_tokens=10)
+
+
+def test_a_last_batch_without_a_whole_sequence_is_left_out():
+    subject, world = load_subject("gemma2-base"), load_world()
+    texts = world.sample("encyclopaedia", 20, seed=5)
+    whole = read_corpus(subject, texts, layer=3, n_tokens=500, context=64)
+    assert token_batches(subject, texts, 64, batch_size=1)[-1].ids.shape[1] < 64
+    one_by_one = read_corpus(subject, texts, layer=3, n_tokens=500, context=64, batch_size=1)
+    assert torch.equal(one_by_one.ids, whole.ids) and torch.equal(one_by_one.labels, whole.labels)

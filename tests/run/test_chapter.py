@@ -19,8 +19,7 @@ TESTS = Path(__file__).parent.parent
 
 
 @pytest.fixture(autouse=True)
-def not_in_ci(monkeypatch):
-    monkeypatch.delenv("CI", raising=False)
+def no_remembered_digest():
     library_digest.cache_clear()
 
 

@@ -89,9 +89,8 @@ def test_in_ci_a_disjoint_interval_fails_with_both_rows_and_nothing_is_copied(mo
     assert committed.read_bytes() == before
 
 
-def test_elsewhere_both_rows_are_shown_and_the_fresh_file_is_copied_over(moved, monkeypatch):
+def test_elsewhere_both_rows_are_shown_and_the_fresh_file_is_copied_over(moved):
     request, committed, fresh = moved
-    monkeypatch.delenv("CI", raising=False)
     (shown,) = publish(request)
     assert "intervals disjoint" in shown
     assert committed.read_bytes() == fresh.read_bytes()
@@ -113,6 +112,9 @@ def test_a_rehearsal_is_kept_only_when_asked_to(tiny, request_of, monkeypatch):
     assert kept.read_bytes() == fresh.read_bytes()
     with pytest.raises(RunError, match="rehearsals at the tier paper"):
         publish(request_of(), keep=True)
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(RunError, match="in CI nothing is laid under book/results"):
+        publish(request_of("paper"), keep=True)
     monkeypatch.delenv(VARIABLE)
     with pytest.raises(RunError, match="rehearsals at the tier paper"):
         publish(request_of("paper"), keep=True)

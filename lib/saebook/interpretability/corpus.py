@@ -172,11 +172,18 @@ def _read(
     batch_size: int,
 ) -> tuple[TokenCorpus, Tensor, Tensor]:
     """A corpus, and of each token the text it comes from and its place there."""
-    batches = token_batches(subject, texts, context, "packed", batch_size)
-    ids = torch.cat([b.ids[b.mask.all(1)] for b in batches])
-    kept = torch.cat([b.keep(drop_bos=True)[b.mask.all(1)] for b in batches])
-    document = torch.cat([b.document[b.mask.all(1)] for b in batches])
-    position = torch.cat([b.position[b.mask.all(1)] for b in batches])
+    # The last batch is narrower where all of its rows are, so none of them is a whole sequence.
+    whole = [
+        (b, b.mask.all(1))
+        for b in token_batches(subject, texts, context, "packed", batch_size)
+        if b.ids.shape[1] == context
+    ]
+    if not whole:
+        raise ValueError(f"the texts fill no sequence of {context} tokens; give more texts")
+    ids = torch.cat([b.ids[rows] for b, rows in whole])
+    kept = torch.cat([b.keep(drop_bos=True)[rows] for b, rows in whole])
+    document = torch.cat([b.document[rows] for b, rows in whole])
+    position = torch.cat([b.position[rows] for b, rows in whole])
     enough = int(torch.searchsorted(kept.sum(1).cumsum(0), n_tokens)) + 1
     if enough > len(ids):
         raise ValueError(

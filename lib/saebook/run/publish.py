@@ -28,11 +28,13 @@ def publish(request: Request, keep: bool = False) -> list[str]:
         Both rows of every difference, as text.
 
     Raises:
-        RunError: In CI, a fresh interval is disjoint from the committed one, or a row is gone; or
-            something else than a rehearsal at the paper tier is to be kept.
+        RunError: In CI, a fresh interval is disjoint from the committed one, a row is gone, or
+            results are to be kept; or what is to be kept is no rehearsal at the paper tier.
     """
     if keep and not (rehearsing() and request.tier == "paper"):
         raise RunError("--keep is for rehearsals at the tier paper; other results keep themselves")
+    if keep and in_ci():
+        raise RunError("--keep: in CI nothing is laid under book/results; unset CI to keep it")
     if not keep and (request.label not in PUBLISHED or rehearsing()):
         return []
     fresh = request.results / f"{request.slug}.json"

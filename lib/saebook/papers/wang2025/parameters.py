@@ -27,11 +27,11 @@ class Parameters(ChapterParameters):
     """Block whose output is encoded and steered."""
     sae_seeds: str = Field("0", pattern=r"^\d+( \d+)*$")
     """Seeds of the SAE grids, separated by spaces."""
-    n_corpus_tokens: int = Field(20_000, ge=4_000)
+    n_corpus_tokens: int = Field(60_000, ge=4_000)
     """Tokens on which latents are explained and detected."""
-    n_latents: int = Field(128, ge=5)
+    n_latents: int = Field(200, ge=5)
     """Latents scored and steered an SAE (the paper: 100)."""
-    n_prompts: int = Field(8, ge=4)
+    n_prompts: int = Field(10, ge=4)
     """Openings steered; the first half chooses the factor, the second is scored (the paper: 10)."""
     factors: str = Field("0.4 0.8 1.2 2", min_length=1)
     """Steering factors in multiples of the latent's largest activation, rising."""
