@@ -16,6 +16,7 @@ from saebook.papers.zhang2026 import (
     gates,
     live,
     rows,
+    rows_dependence,
     rows_latents,
     worlds,
 )
@@ -128,10 +129,10 @@ def _rows(evidence: Evidence) -> dict[str, rows.Row | None]:
         "C5": rows.stability_row(evidence),
         "C6": rows.robust_row(evidence),
         "C7": rows.sources_row(evidence, rule.passes),
-        "C8": rows.sparsity_row(evidence),
-        "C9": rows.layers_row(evidence),
-        "C10": rows.rank_row(evidence),
-        "C11": rows.baselines_row(evidence),
+        "C8": rows_dependence.sparsity_row(evidence),
+        "C9": rows_dependence.layers_row(evidence),
+        "C10": rows_dependence.rank_row(evidence),
+        "C11": rows_dependence.baselines_row(evidence),
         "C12": rows_latents.mixture_row(evidence),
         "C13": rows_latents.selective_row(evidence),
         "C14": rows_latents.reinforced_row(evidence),
@@ -270,7 +271,7 @@ def test_the_figures_frames_have_rows_for_every_main_source() -> None:
     assert set(frames.mixture_frame(evidence)["condition"]) == {
         m.removeprefix("mix-") for m in MIXES
     }
-    conditions = (len(WHICH) + 1) * len(LATENT_COUNTS) + 1
+    conditions = (len(WHICH) + 1) * len(LATENT_COUNTS) + 2
     assert len(frames.selective_frame(evidence)) == N_SEEDS * conditions
     assert all(len(frame) for frame in frames.ablation_frame(evidence).values())
     assert frames.baseline_frame(evidence, "skill")["r"].between(-1, 1).all()

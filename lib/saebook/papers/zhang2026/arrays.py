@@ -13,8 +13,15 @@ from saebook.papers.zhang2026 import sts
 from saebook.papers.zhang2026.cells import TARGET, Cell, end_bits, exam_bits, run_cell, trained
 from saebook.papers.zhang2026.exams import draw_exam, question
 from saebook.papers.zhang2026.mixtures import proportions
-from saebook.papers.zhang2026.plan import FAMILIES, LATENT_COUNTS, MAIN, Part
-from saebook.papers.zhang2026.saes import further_specs, load_all, name_of, sparsity_specs, spec_of
+from saebook.papers.zhang2026.plan import ALL_LATENTS, FAMILIES, LATENT_COUNTS, MAIN, Part
+from saebook.papers.zhang2026.saes import (
+    DEPTHS,
+    further_specs,
+    load_all,
+    name_of,
+    sparsity_specs,
+    spec_of,
+)
 from saebook.papers.zhang2026.selective import matched_latents, zeroed
 from saebook.papers.zhang2026.store import Store
 from saebook.papers.zhang2026.vectors import (
@@ -121,18 +128,27 @@ def _run(store: Store, cell: Cell) -> Arrays:
     return run_cell(cell, subject, store.world, config, saes, names, help)
 
 
-def foreseen(store: Store, cell: Cell) -> np.ndarray:
-    """Return the aligned change that the source's demonstrations make, [d_sae]."""
+def foreseen(store: Store, cell: Cell, layer: int | None = None) -> np.ndarray:
+    """Return the aligned change that the source's demonstrations make, [d_sae].
+
+    Args:
+        store: Where vectors are kept.
+        cell: Family and source.
+        layer: Block; the default one unless given.
+    """
     config = store.of(cell.family)
-    held = vectors(store, cell.family, ("source", "skill", cell.source))
-    at, name = name_of(spec_of(config))
+    at, name = name_of(spec_of(config, layer=layer))
+    part: Part = ("source", "skill", cell.source)
+    held = vectors(store, cell.family, part if at == config.layer else ("further", "skill", ""))
     return held[f"change/skill/{cell.source}/{at}/{name}/aligned"]
 
 
-def activity(store: Store, family: str) -> np.ndarray:
+def activity(store: Store, family: str, layer: int | None = None) -> np.ndarray:
     """Return each latent's mean activation over the skill world's exams (frequency x size)."""
-    at, name = name_of(spec_of(store.of(family)))
-    held = vectors(store, family, ("profiles", "skill", ""))
+    config = store.of(family)
+    at, name = name_of(spec_of(config, layer=layer))
+    what = "profiles" if at == config.layer else "further"
+    held = vectors(store, family, (what, "skill", ""))
     return held[f"profile/skill/{at}/{name}/act"].mean(0)
 
 
@@ -151,15 +167,25 @@ def endangered(store: Store, family: str, source: str) -> dict[str, float]:
 
 
 def _latents(store: Store, cell: Cell) -> dict[int, tuple[Any, list[int]]]:
-    """Choose the latents that a selective cell trains."""
+    """Choose the latents that a selective cell trains, at each of `DEPTHS`."""
+    specs = {layer: spec_of(store.of(cell.family), layer=layer) for layer in DEPTHS}
+    saes = load_all(list(specs.values()))
+    return {
+        layer: (saes[name_of(spec)], _latents_at(store, cell, layer))
+        for layer, spec in specs.items()
+    }
+
+
+def _latents_at(store: Store, cell: Cell, layer: int) -> list[int]:
+    change = foreseen(store, cell, layer)
+    if cell.variant == ALL_LATENTS:
+        return list(range(len(change)))
     _, count, which = cell.variant.split("-")
-    spec = spec_of(store.of(cell.family))
-    taken = [int(j) for j in sts.top(foreseen(store, cell), int(count))]
-    if which != "foreseen":
-        weight = activity(store, cell.family)
-        draw = 2 * cell.seed + (which == "matched2")
-        taken = matched_latents(weight, taken, draw, weight > 0)
-    return {spec.layer: (load_all([spec])[name_of(spec)], taken)}
+    taken = [int(j) for j in sts.top(change, int(count))]
+    if which == "foreseen":
+        return taken
+    weight = activity(store, cell.family, layer)
+    return matched_latents(weight, taken, 2 * cell.seed + (which == "matched2"), weight > 0)
 
 
 def zeroing(store: Store, cell: Cell, n_draws: int = 5) -> Arrays:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from saebook.finetune import FineTuned, Schedule, Shuffle, fine_tune, score
+from saebook.papers.zhang2026 import selective
 from saebook.papers.zhang2026.exams import (
     Asked,
     draw_exam,
@@ -22,7 +23,7 @@ from saebook.papers.zhang2026.features import Raw, read_stream, true_shift
 from saebook.papers.zhang2026.mixtures import mixed_items
 from saebook.papers.zhang2026.parameters import Parameters
 from saebook.papers.zhang2026.reinforce import reinforce
-from saebook.papers.zhang2026.selective import matched_adapter, train_latents
+from saebook.papers.zhang2026.saes import DEPTHS
 from saebook.papers.zhang2026.worlds import Kind
 from saebook.subjects import Subject
 from saebook.testbed.lexicon import DOMAINS
@@ -46,9 +47,9 @@ class Cell:
     seed: int
     """Draws the items, their order and what else is random."""
     variant: str = "sft"
-    """sft, rl, mix-<ratio>, latents-<K>-<which> or lora-<K>; `before` for the untouched model.
-    `ends` is sft with every item asked at both ends of its reasoning line, `before-ends` that of
-    the untouched model."""
+    """sft, rl, mix-<ratio>, latents-<K>-<which>, latents-all or lora-<K>; `before` for the model as
+    it was. `ends` is sft with every item asked at both ends of its reasoning line, `before-ends`
+    that of the untouched model."""
 
     @property
     def key(self) -> str:
@@ -83,15 +84,15 @@ def trained(cell: Cell, subject: Subject, world: World, config: Parameters, help
         problems = draw_items(world, cell.kind, cell.source, config.n_items, cell.seed)
         return reinforce(subject, problems, schedule_of(config), cell.seed)
     items = fine_tuning_set(subject, world, cell.kind, cell.source, config.n_items, cell.seed)
+    alone = replace(schedule_of(config), lr=selective.LR)
     if cell.variant.startswith("mix-"):
         items += mixed_items(subject, world, help, len(items), cell.seed)
     elif cell.variant.startswith("latents-"):
-        return train_latents(subject, items, schedule_of(config), help, cell.seed)
+        return selective.train_latents(subject, items, alone, help, cell.seed)
     elif cell.variant.startswith("lora-"):
-        lora = matched_adapter(subject, int(cell.variant.removeprefix("lora-")))
-        return fine_tune(
-            subject.model, items, schedule_of(config), order, seed=cell.seed, lora=lora
-        )
+        n_latents = int(cell.variant.removeprefix("lora-")) * len(DEPTHS)
+        lora = selective.matched_adapter(subject, n_latents)
+        return fine_tune(subject.model, items, alone, order, seed=cell.seed, lora=lora)
     elif cell.variant not in ("sft", "ends"):
         known = "sft, ends, rl, mix-, latents-, lora-"
         raise ValueError(f"unknown variant {cell.variant!r}; known: {known}")

@@ -11,8 +11,9 @@ from saebook.papers.zhang2026 import audit, sts
 from saebook.papers.zhang2026.baselines import strength
 from saebook.papers.zhang2026.cells import TARGET
 from saebook.papers.zhang2026.evidence import Evidence
-from saebook.papers.zhang2026.plan import LATENT_COUNTS, MAIN, WHICH
-from saebook.papers.zhang2026.rows import baseline_pairs, details, rank_sets
+from saebook.papers.zhang2026.plan import ALL_LATENTS, LATENT_COUNTS, MAIN, WHICH
+from saebook.papers.zhang2026.rows import details
+from saebook.papers.zhang2026.rows_dependence import baseline_pairs, rank_sets
 from saebook.papers.zhang2026.rows_latents import mixture_losses
 from saebook.papers.zhang2026.saes import DEPTHS, SPARSITIES
 from saebook.papers.zhang2026.worlds import Kind, relatedness
@@ -130,7 +131,7 @@ def mixture_frame(evidence: Evidence) -> pd.DataFrame:
 def selective_frame(evidence: Evidence) -> pd.DataFrame:
     """Return target accuracy after training chosen latents: condition, seed, value (percent).
 
-    Beside them an adapter with as many parameters, and the whole model.
+    Beside them an adapter with as many parameters, all latents, and the whole model.
     """
     variants = {
         f"{which}\nK = {count}": f"latents-{count}-{which}"
@@ -138,7 +139,7 @@ def selective_frame(evidence: Evidence) -> pd.DataFrame:
         for count in LATENT_COUNTS
     }
     variants |= {f"adapter\nas {count}": f"lora-{count}" for count in LATENT_COUNTS}
-    variants["all\nweights"] = "sft"
+    variants |= {"all\nlatents": ALL_LATENTS, "all\nweights": "sft"}
     rows = []
     for label, variant in variants.items():
         for cell in evidence.cells("skill", MAIN[:1], variant):

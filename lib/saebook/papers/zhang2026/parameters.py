@@ -43,13 +43,13 @@ class Parameters(ChapterParameters):
     """Peak learning rate."""
     n_seeds: int = Field(5, ge=1)
     """Fine-tunings of each main source in the skill and format worlds, at the full tier."""
-    n_side_seeds: int = Field(3, ge=1)
+    n_side_seeds: int = Field(5, ge=1)
     """Fine-tunings of everything else about the main source but latents, at the full tier."""
-    n_source_seeds: int = Field(1, ge=1)
+    n_source_seeds: int = Field(5, ge=1)
     """Fine-tunings of every other source, at the full tier."""
-    n_latent_seeds: int = Field(2, ge=1)
+    n_latent_seeds: int = Field(5, ge=1)
     """Fine-tunings of latents alone and of adapters as large, at the full tier."""
-    n_exam: int = Field(80, ge=8)
+    n_exam: int = Field(400, ge=8)
     """Test items a domain."""
     n_shift_queries: int = Field(32, ge=4)
     """Queries behind the foreseen latents."""

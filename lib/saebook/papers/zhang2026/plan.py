@@ -13,6 +13,8 @@ FAMILIES = ("gemma2-base", "llama-base", "qwen2-base")
 LATENT_COUNTS = (27, 81)
 """3.5 and 10.5 % of 768 latents."""
 WHICH = ("foreseen", "matched", "matched2")
+ALL_LATENTS = "latents-all"
+"""The positive control of training latents alone: every latent is trained."""
 MIXES = ("mix-none", "mix-score", "mix-equal", "mix-inverse")
 
 
@@ -47,6 +49,7 @@ def plan(
     cells += [Cell(k, gemma, own, seed) for seed in range(n_source_seeds) for k, own in others]
     alone = [f"lora-{count}" for count in LATENT_COUNTS]
     alone += [f"latents-{count}-{which}" for count in LATENT_COUNTS for which in WHICH]
+    alone.append(ALL_LATENTS)
     seeds = range(n_latent_seeds)
     return cells + [Cell("skill", gemma, source, s, variant) for s in seeds for variant in alone]
 

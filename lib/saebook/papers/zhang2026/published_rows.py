@@ -15,14 +15,12 @@ from saebook.papers.zhang2026 import sts
 from saebook.papers.zhang2026.audit import EXTREMES
 from saebook.papers.zhang2026.evidence import Evidence, Pair
 from saebook.papers.zhang2026.published import SOURCE
-from saebook.papers.zhang2026.rows import (
-    Row,
+from saebook.papers.zhang2026.rows import Row, named_parts, smallest_interval
+from saebook.papers.zhang2026.rows_dependence import (
     baseline_pairs,
     lead_interval,
-    named_parts,
     rank_sets,
     rank_steps,
-    smallest_interval,
 )
 from saebook.papers.zhang2026.rows_latents import concentrations
 from saebook.stats import proportion_interval, t_interval

@@ -9,7 +9,7 @@ import numpy as np
 from saebook.papers.zhang2026 import sts
 from saebook.papers.zhang2026.cells import TARGET, Cell
 from saebook.papers.zhang2026.evidence import Evidence, widened
-from saebook.papers.zhang2026.plan import LATENT_COUNTS, MAIN, MIXES, WHICH
+from saebook.papers.zhang2026.plan import ALL_LATENTS, LATENT_COUNTS, MAIN, MIXES, WHICH
 from saebook.papers.zhang2026.rows import Row, named_parts
 from saebook.papers.zhang2026.worlds import SOURCES
 from saebook.stats import pearson, t_interval
@@ -187,6 +187,7 @@ def selective_row(evidence: Evidence) -> Row | None:
         **named_parts(parts),
         "n": n,
         "controls": {"lead_of_one_matched_random_set_over_another": float(np.mean(between))},
+        "detail": {"all latents": list(_seed_values(evidence, ALL_LATENTS, TARGET).values())},
     }
 
 

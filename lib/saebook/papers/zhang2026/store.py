@@ -20,6 +20,8 @@ SIZES = {
     "n_shift_queries", "n_score_queries", "n_demos", "n_domain_demos", "share_of_change",
 }  # fmt: skip
 """Parameters on which cells and vectors depend, beside what names them."""
+PROTOCOL = 2
+"""Version of what a cell measures, raised whenever that changes, so that no old cell is taken."""
 
 
 class Store:
@@ -52,8 +54,11 @@ class Store:
         return self.config.model_copy(update={"model_name": family})
 
     def made_on(self, family: str) -> str:
-        """What a family's numbers depend on beside the code: digests of weights and of sizes."""
-        sizes = self.config.model_dump(include=SIZES)
+        """What a family's numbers depend on beside the code.
+
+        Digests of its weights, and of sizes and protocol together.
+        """
+        sizes = self.config.model_dump(include=SIZES) | {"protocol": PROTOCOL}
         told = hashlib.sha256(json.dumps(sizes, sort_keys=True).encode()).hexdigest()[:16]
         return f"{self.weights(family)}/{told}"
 
