@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from saebook.claims import Results
+from saebook.claims import Results, answer_line
 from saebook.claims.aside import numbers_alone
 
 
@@ -30,3 +30,10 @@ def test_with_its_gates_a_row_reads_as_its_numbers_do():
 def test_a_row_that_was_not_recorded_has_no_numbers():
     with pytest.raises(ValueError, match=r"F3\.testbed was not recorded"):
         numbers_alone(_recorded(held=True), "F3")
+
+
+def test_a_row_is_answered_in_one_line_with_what_its_numbers_say_where_a_gate_failed():
+    held, failed = (answer_line(_recorded(held), "F2") for held in (True, False))
+    assert held.startswith("**F2, testbed: ✓ reproduced** (") and "Gates aside" not in held
+    assert failed.startswith("**F2, testbed: ? inconclusive** (gate failed: sae_valid")
+    assert "Gates aside, the numbers read: *reproduced*, passes" in failed

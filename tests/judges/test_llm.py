@@ -2,59 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import threading
-import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import pytest
+from helpers.judge_server import address_of, judge_server
 
 from saebook.judges.llm import LLMJudge, grades_of, read_grade
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Behaves as the text it is sent says."""
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.seen.append((body, self.headers.get("Authorization")))  # type: ignore[attr-defined]
-        prompt = body["messages"][0]["content"]
-        if "LATE" in prompt:
-            time.sleep(0.6)
-        if "GONE" in prompt:
-            self.connection.close()
-            return
-        status = 500 if "BROKEN" in prompt else 200
-        content = "I had rather not say." if "BADLY" in prompt else "It is there.\nGrade: 2"
-        reply = {} if "EMPTY" in prompt else {"choices": [{"message": {"content": content}}]}
-        data = b"<html>" if "HTML" in prompt else json.dumps(reply).encode()
-        try:
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(data)
-        except OSError:
-            return  # the judge has hung up
-
-    def log_message(self, format: str, *args: object) -> None:
-        return
-
-
 @pytest.fixture
 def server() -> Iterator[ThreadingHTTPServer]:
-    made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.seen = []  # type: ignore[attr-defined]
-    made.handle_error = lambda *args: None  # type: ignore[method-assign]
-    thread = threading.Thread(target=made.serve_forever, daemon=True)
-    thread.start()
-    yield made
-    made.shutdown()
-    made.server_close()
+    with judge_server() as made:
+        yield made
 
 
 def judge_of(server: ThreadingHTTPServer, folder, **options) -> LLMJudge:
-    address = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    return LLMJudge(address, "judge", folder, timeout=0.25, **options)
+    return LLMJudge(address_of(server), "judge", folder, timeout=0.25, **options)
 
 
 def test_a_good_answer_is_read_and_kept(server, tmp_path):

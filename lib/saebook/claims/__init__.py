@@ -1,5 +1,6 @@
 """Claims, how each would be tested, what was found, and the word for it."""
 
+from saebook.claims.aside import answer_line
 from saebook.claims.ledger import SLUGS, LedgerError, load_all, load_ledger
 from saebook.claims.results import Results, ResultsError, load_results
 from saebook.claims.schema import BLOCKS, Ledger
@@ -16,6 +17,7 @@ __all__ = [
     "ResultsError",
     "Scorecard",
     "Verdict",
+    "answer_line",
     "decide",
     "load_all",
     "load_ledger",

@@ -1,10 +1,23 @@
-"""What a row's numbers would say if its gates were left aside; never its verdict."""
+"""A row's verdict as a sentence, and what its numbers say with its gates left aside."""
 
 from __future__ import annotations
 
 from saebook.claims.results import Results
 from saebook.claims.schema import Block, Test
 from saebook.claims.verdicts import Decision, decide
+
+
+def answer_line(results: Results, claim_id: str, block: Block = "testbed") -> str:
+    """Return a row's verdict and its reason, in Markdown.
+
+    Where a gate settled it, what the numbers alone say follows.
+    """
+    verdict, why = results.verdict(claim_id, block)
+    said = f"**{claim_id}, {block}: {verdict.label}** ({why})."
+    if why.startswith("gate failed"):
+        alone = numbers_alone(results, claim_id, block)
+        said += f" Gates aside, the numbers read: *{alone.verdict.value}*, {alone.why}."
+    return said
 
 
 def numbers_alone(results: Results, claim_id: str, block: Block = "testbed") -> Decision:

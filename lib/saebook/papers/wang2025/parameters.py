@@ -53,6 +53,12 @@ class Parameters(ChapterParameters):
     """Latents of one SAE that are steered anew, and of the one that is trained on the page."""
     n_live_tokens: int = Field(50_000, ge=1_000)
     """Tokens on which one SAE of the grid is trained on the page (the tables' own: 200,000)."""
+    judge_endpoint: str = ""
+    """OpenAI-compatible address of an LLM that grades some texts too; it decides nothing."""
+    judge_model: str = ""
+    """Its name at that address."""
+    n_judged: int = Field(60, ge=3)
+    """Texts it grades, three requests each."""
     n_resamples: int = Field(1_000, ge=100)
     """Bootstrap and permutation draws."""
     hub_names: str = ""
@@ -121,6 +127,15 @@ class Parameters(ChapterParameters):
             "prefix": PUBLISHED_PREFIX,
         }
         return self.model_copy(update=sizes)
+
+    @model_validator(mode="after")
+    def _endpoint_and_model_belong_together(self) -> Self:
+        if bool(self.judge_endpoint) != bool(self.judge_model):
+            raise ValueError(
+                f"judge_endpoint {self.judge_endpoint!r} and judge_model {self.judge_model!r} "
+                "belong together; give both or neither"
+            )
+        return self
 
     @model_validator(mode="after")
     def _architectures_exist(self) -> Self:
