@@ -27,6 +27,8 @@ class Parameters(ChapterParameters):
     """Block whose output is encoded and steered."""
     sae_seeds: str = Field("0", pattern=r"^\d+( \d+)*$")
     """Seeds of the SAE grids, separated by spaces."""
+    more_sae_seeds: str = Field("1 2", pattern=r"^(\d+( \d+)*)?$")
+    """Further seeds of the first model's grid, which decide nothing; may be empty."""
     n_corpus_tokens: int = Field(60_000, ge=4_000)
     """Tokens on which latents are explained and detected."""
     n_latents: int = Field(200, ge=5)
@@ -107,6 +109,11 @@ class Parameters(ChapterParameters):
     def seeds(self) -> tuple[int, ...]:
         """Seeds of the SAE grids."""
         return tuple(int(part) for part in self.sae_seeds.split())
+
+    @property
+    def more_seeds(self) -> tuple[int, ...]:
+        """Seeds of the first model's further grids."""
+        return tuple(int(part) for part in self.more_sae_seeds.split())
 
     @property
     def n_dev(self) -> int:
