@@ -55,9 +55,9 @@ def test_equal_judges_agree_and_opposite_ones_do_not():
 def test_missing_grades_are_counted_and_count_as_nothing_where_said_so():
     table = opinion.agreement(judged([2.0, 0.0, 2.0]))
     assert table.loc["fluency", ["texts", "answered", "unreadable"]].tolist() == [3, 0, 3]
-    assert math.isnan(table.loc["fluency", "mean by the LLM"])
+    assert np.isnan(table.loc["fluency", "mean by the LLM"])
     assert table.loc["fluency", "the same, missing as 0"] == 0
-    assert math.isnan(table.loc["fluency", "Spearman"])
+    assert np.isnan(table.loc["fluency", "Spearman"])
 
 
 def test_texts_are_drawn_from_every_grade_alike():

@@ -9,7 +9,6 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import spearmanr
 
 from saebook.judges.llm import Answer, LLMJudge
 from saebook.papers.wang2025.cells import explained_latents
@@ -18,6 +17,7 @@ from saebook.papers.wang2025.parameters import Parameters
 from saebook.papers.wang2025.setting import Setting
 from saebook.papers.wang2025.utility import GRADES, graded_frame, steered_texts
 from saebook.paths import user_cache_dir
+from saebook.stats import spearman
 from saebook.zoo import get_saes
 
 KEY_VARIABLE = "SAEBOOK_JUDGE_KEY"
@@ -119,6 +119,6 @@ def agreement(judged: pd.DataFrame) -> pd.DataFrame:
             "mean by the LLM": said.mean(),
             "the same, missing as 0": judged[f"{name}, LLM"].fillna(0.0).mean(),
             "equal": (rule == said.round()).mean() if len(rule) else float("nan"),
-            "Spearman": float(spearmanr(rule, said).statistic) if varied else float("nan"),
+            "Spearman": spearman(rule, said) if varied else float("nan"),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
