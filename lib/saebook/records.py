@@ -108,14 +108,20 @@ def read_record(
     slug: str, name: str, made_on: str, folder: Path | None = None
 ) -> pd.DataFrame | None:
     """Read a table of record; None if there is none or it was made on other models (said once)."""
+    found = matching_record(slug, name, made_on, folder)
+    file = _file(slug, name)
+    if found is None and ((records_dir() if folder is None else folder) / file).is_file():
+        log.warning("%s was made on other models; it is measured again at this tier's size", file)
+    return found
+
+
+def matching_record(
+    slug: str, name: str, made_on: str, folder: Path | None = None
+) -> pd.DataFrame | None:
+    """Read a table of record that was made on the same models, else None; nothing is said."""
     path = (records_dir() if folder is None else folder) / _file(slug, name)
-    if not path.is_file():
-        return None
-    table = pd.read_parquet(path)
-    if table.attrs.get(MADE_ON) == made_on:
-        return table
-    log.warning("%s was made on other models; it is measured again at this tier's size", path.name)
-    return None
+    table = pd.read_parquet(path) if path.is_file() else None
+    return table if table is not None and table.attrs.get(MADE_ON) == made_on else None
 
 
 def _file(slug: str, name: str) -> str:

@@ -17,7 +17,7 @@ from saebook.papers.wang2025.gates import spread_over_error, validity
 from saebook.papers.wang2025.grid import Progress, cell_key, grid_specs, measure_grid
 from saebook.papers.wang2025.measures import Measured
 from saebook.papers.wang2025.parameters import Parameters
-from saebook.records import read_record, recorded_table
+from saebook.records import matching_record, recorded_table
 from saebook.zoo import HouseSource
 from saebook.zoo.validity import SAE_VALID
 
@@ -50,7 +50,7 @@ def seed_numbers(config: Parameters, say: Progress | None = None) -> pd.DataFram
     keys = [cell_key(spec, run, source) for run in runs for spec in grid_specs(run)]
     made_on = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
     if config.tier != "full":
-        return read_record("wang2025", "seeds", made_on)
+        return matching_record("wang2025", "seeds", made_on)
     return recorded_table(
         "wang2025", "seeds", config.tier, made_on, lambda: _measured(runs, say), size=made_on
     )
