@@ -25,21 +25,37 @@ def score_against_size(ax: Axes, frame: pd.DataFrame, names: int = 5) -> Axes:
     """
     needs(frame, ("domain", "sts", "size"), "score_against_size")
     ax.scatter(frame["sts"], frame["size"], color=COLORS["ours"], s=22)
-    middle = (frame["sts"].min() + frame["sts"].max()) / 2
-    for row in frame.nlargest(names, "size").itertuples():
-        right = float(row.sts) > middle  # type: ignore[arg-type]
-        ax.annotate(
-            str(row.domain),
-            (float(row.sts), float(row.size)),  # type: ignore[arg-type]
-            xytext=(-5 if right else 5, 0),
-            textcoords="offset points",
-            ha="right" if right else "left",
-            va="center",
-            fontsize=6,
-        )
     top = max(ax.get_ylim()[1], 1.05 * float(frame["size"].max())) if len(frame) else 1.0
     ax.set(xlabel="score of the domain", ylim=(0, top))
+    middle = (frame["sts"].min() + frame["sts"].max()) / 2
+    named = frame.nlargest(names, "size")
+    for right in (False, True):
+        own = named[(named["sts"] > middle) == right]
+        heights = _apart(own["size"].tolist(), 0.045 * top)
+        for domain, x, y, height in zip(
+            own["domain"], own["sts"], own["size"], heights, strict=True
+        ):
+            ax.annotate(
+                domain,
+                (x, y),
+                xytext=(
+                    -5 if right else 5,
+                    (height - y) / top * 72 * ax.bbox.height / ax.figure.dpi,
+                ),
+                textcoords="offset points",
+                ha="right" if right else "left",
+                va="center",
+                fontsize=6,
+            )
     return ax
+
+
+def _apart(values: list[float], gap: float) -> list[float]:
+    """Falling values, each lowered until it lies a gap below the one before."""
+    found: list[float] = []
+    for value in values:
+        found.append(min(value, found[-1] - gap) if found else value)
+    return found
 
 
 def leave_one_out_fan(ax: Axes, frame: pd.DataFrame) -> Axes:

@@ -133,8 +133,9 @@ def selective_frame(evidence: Evidence) -> pd.DataFrame:
 
     Beside them an adapter with as many parameters, all latents, and the whole model.
     """
+    says = dict(zip(WHICH, ("foreseen", "matched", "2nd set"), strict=True))
     variants = {
-        f"{which}\nK = {count}": f"latents-{count}-{which}"
+        f"{says[which]}\nK = {count}": f"latents-{count}-{which}"
         for which in WHICH
         for count in LATENT_COUNTS
     }
