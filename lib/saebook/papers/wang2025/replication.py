@@ -22,10 +22,10 @@ from saebook.zoo import HouseSource
 from saebook.zoo.validity import SAE_VALID
 
 NUMBERS = {
-    "mu": "detection accuracy, published labels",
-    "mu_balanced": "balanced detection accuracy, true labels",
+    "mu": "detection accuracy",
+    "mu_balanced": "balanced, true labels",
     "g": "steering score",
-    "g_high": "steering score after selection",
+    "g_high": "the same, selected",
     "valid_l0": "L0",
     "valid_fvu_pooled": "variance unexplained",
 }
