@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -62,6 +64,24 @@ def test_every_seed_and_their_mean_have_a_row():
     assert table.loc["mean of the seeds", "tau_b"] > table["tau_b"].iloc[:3].mean()
 
 
+def test_the_tables_own_seed_is_reduced_to_as_many_latents_as_the_others_have(monkeypatch):
+    seen = {}
+
+    class Made:
+        def __init__(self, tables, config):
+            seen.update(tables)
+            self.saes = grid(0.5, n_seeds=1)
+
+    monkeypatch.setattr(replication, "Measured", Made)
+    saes = pd.DataFrame({"model": ["gemma2-base", "gemma2-base", "llama-base"]})
+    latents = pd.DataFrame({"sae": np.repeat([0, 1, 2], 20), "latent": np.tile(np.arange(20), 3)})
+    config = Parameters(n_latents=20, n_control_latents=5)
+    m = SimpleNamespace(tables={"saes": saes, "latents": latents}, config=config)
+    both = replication.with_first_seed(m, grid(0.5, n_seeds=1).assign(seed=7))  # type: ignore[arg-type]
+    assert seen["latents"].groupby("sae")["latent"].agg(list).tolist() == [list(range(16))] * 2
+    assert both["seed"].tolist() == [0] * 30 + [7] * 30
+
+
 def test_recipes_without_every_seed_are_refused():
     with pytest.raises(ValueError, match="1 recipes lack some of the 3 seeds"):
         replication.recipe_shares(grid(0.5).iloc[1:])
@@ -74,6 +94,7 @@ def test_a_run_of_other_sizes_has_no_seeds_on_record_and_measures_none(monkeypat
     smoke = Parameters(tier="smoke", n_latents=5, n_control_latents=5, more_sae_seeds="1")
     assert replication.seed_numbers(smoke) is None
     assert replication.seed_numbers(Parameters(more_sae_seeds="")) is None
+    assert Parameters(sae_seeds="1", more_sae_seeds="2 1 2").more_seeds == (2,)
 
 
 def test_at_the_full_tier_the_first_models_grid_is_measured_seed_by_seed(tmp_path, monkeypatch):

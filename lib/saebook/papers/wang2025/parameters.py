@@ -112,8 +112,9 @@ class Parameters(ChapterParameters):
 
     @property
     def more_seeds(self) -> tuple[int, ...]:
-        """Seeds of the first model's further grids."""
-        return tuple(int(part) for part in self.more_sae_seeds.split())
+        """Seeds of the first model's further grids, each once and none of `seeds`."""
+        asked = dict.fromkeys(int(part) for part in self.more_sae_seeds.split())
+        return tuple(seed for seed in asked if seed not in self.seeds)
 
     @property
     def n_dev(self) -> int:

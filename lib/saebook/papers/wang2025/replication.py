@@ -60,7 +60,7 @@ def _of_seed(config: Parameters, seed: int) -> Parameters:
     """The same run on one model and seed, with four fifths of the latents.
 
     The tables' own SAEs set how many latents are asked for; the sparsest of another seed can have
-    fewer of them in enough windows. Each draw is a random one, so means stay comparable.
+    fewer of them in enough windows.
     """
     fewer = max(config.n_control_latents, config.n_latents * 4 // 5)
     changes = {"model_names": config.models[0], "sae_seeds": str(seed), "n_latents": fewer}
@@ -76,8 +76,15 @@ def _measured(runs: list[Parameters], say: Progress | None) -> pd.DataFrame:
 
 
 def with_first_seed(m: Measured, again: pd.DataFrame) -> pd.DataFrame:
-    """Put the numbers of the tables' own seed, of the first model, above those of the others."""
-    first = m.saes[m.saes["model"] == m.config.models[0]]
+    """Put the numbers of the tables' own seed, of the first model, above those of the others.
+
+    Each SAE is reduced to the latents that were drawn first, as many as the others have.
+    """
+    saes, latents = m.tables["saes"], m.tables["latents"]
+    own = saes.index[saes["model"] == m.config.models[0]]
+    n = _of_seed(m.config, 0).n_latents
+    fewer = latents[latents["sae"].isin(own)].groupby("sae").head(n)
+    first = Measured({**m.tables, "latents": fewer}, m.config).saes
     return pd.concat([first[[*KEPT, *SAE_VALID]], again], ignore_index=True)
 
 
