@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,13 +15,13 @@ from torch import Tensor
 
 from saebook.corpora import TokenBatch, token_batches
 from saebook.features import Prefix, read_prefix
-from saebook.hub.data import rows as published_rows
 from saebook.hub.named import Named
 from saebook.hub.rehearsing import rehearsing
 from saebook.interpretability import TokenCorpus, read_tokens
 from saebook.papers.wang2025.latents import Explained
 from saebook.papers.wang2025.parameters import Parameters
 from saebook.papers.wang2025.published.judges import TextJudges, reencoded
+from saebook.papers.wang2025.published.texts import instructions, read_documents
 from saebook.papers.wang2025.setting import FRESH_KEY, UNSTEERED_KEY, Opening, Rows
 from saebook.papers.wang2025.utility import Grader, lexicon_grades
 from saebook.reconstruction import (
@@ -43,10 +43,6 @@ OTHER_PREFIXES = {"prefix 2": "In my opinion,", "prefix 3": "Yesterday I read th
 """Further neutral prefixes of K7, in the place of the house language's."""
 CONTEXT = 128
 """Tokens a sequence of the text that latents are explained on (SAEBench)."""
-CHARACTERS = 4_000
-"""Of a document, so that no long one fills the corpus."""
-DOCUMENTS = 64
-"""Documents read at a time."""
 LOSS_SEQUENCES = 256
 """Sequences on which recovered loss is measured (SAEBench: 3,200)."""
 FIGURE_TOKENS = 16_384
@@ -154,8 +150,8 @@ def read_published(
     """
     subject.check_layer(layer)
     size = sequences_a_pass(subject, CONTEXT, TEXTS)
-    documents = _documents(subject, text, config.n_corpus_tokens)
-    shown = tuple(PROMPT.format(a) for a in _instructions(asked, config.n_prompts, config.seed))
+    documents = read_documents(subject, text, config.n_corpus_tokens, CONTEXT)
+    shown = tuple(PROMPT.format(a) for a in instructions(asked, config.n_prompts, config.seed))
     unsteered = unsteered_texts(subject, shown, config, size)
     own = {"own": config.prefix, **OTHER_PREFIXES}
     batches = token_batches(subject, documents, CONTEXT, "packed", min(size, 8))
@@ -184,34 +180,3 @@ def unsteered_texts(
         subject, wanted, config.n_new_tokens, seed=config.seed, batch_size=batch_size, row_ids=keys
     )
     return [found[i * n : (i + 1) * n] for i in range(len(prompts))]
-
-
-def _documents(subject: Subject, text: Named, n_tokens: int) -> list[str]:
-    """Beginnings of documents until they hold the tokens that whole sequences of them need."""
-    held, found, tokens = _beginnings(text), [], 0
-    wanted = n_tokens + n_tokens // (CONTEXT - 1) + 2 * CONTEXT
-    while tokens < wanted:
-        part = [beginning for _, beginning in zip(range(DOCUMENTS), held, strict=False)]
-        if not part:
-            raise ValueError(
-                f"{text[0]} ends after {tokens:,} tokens, {wanted:,} are needed; lower "
-                "hub_corpus_tokens or name a longer text"
-            )
-        found += part
-        tokens += sum(len(row) for row in subject.encode(part))
-    return found
-
-
-def _beginnings(text: Named) -> Iterator[str]:
-    name, commit = text
-    for row in published_rows(name, "validation", commit):
-        if row["text"].strip():
-            yield row["text"][:CHARACTERS]
-
-
-def _instructions(asked: Named, n: int, seed: int) -> list[str]:
-    name, commit = asked
-    every = [row["instruction"] for row in published_rows(name, "eval", commit)]
-    if len(every) < n:
-        raise ValueError(f"{name} holds {len(every)} instructions, hub_prompts asks for {n}")
-    return [every[i] for i in np.random.default_rng((seed, 101)).permutation(len(every))[:n]]
