@@ -24,6 +24,7 @@ from saebook.papers.zhang2026.cells import TARGET, Cell
 from saebook.papers.zhang2026.evidence import Evidence
 from saebook.papers.zhang2026.parameters import Parameters
 from saebook.papers.zhang2026.plan import (
+    ALL_LATENTS,
     FAMILIES,
     LATENT_COUNTS,
     MAIN,
@@ -276,3 +277,14 @@ def test_the_figures_frames_have_rows_for_every_main_source() -> None:
     assert all(len(frame) for frame in frames.ablation_frame(evidence).values())
     assert frames.baseline_frame(evidence, "skill")["r"].between(-1, 1).all()
     assert set(frames.choices_frame(evidence)["source"]) == set(MAIN)
+
+
+def test_at_their_own_rate_all_latents_learn_half_of_what_all_weights_learn() -> None:
+    records = Records.load()
+    taught = {}
+    for variant in (ALL_LATENTS, "sft"):
+        seeds = records.seeds("skill", FAMILIES[0], MAIN[0], variant)
+        cells = [Cell("skill", FAMILIES[0], MAIN[0], seed, variant) for seed in seeds]
+        taught[variant] = np.mean([records.bits(cell, TARGET) for cell in cells])
+        assert len(seeds) == 5
+    assert taught[ALL_LATENTS] >= 0.5 * taught["sft"] > 0.25
